@@ -1,0 +1,60 @@
+//! `responseElements`: what changed, for the operations that change something.
+//!
+//! AWS records `null` for all others, and an object with the key's ARN even for operations whose
+//! answer is empty.
+
+use serde_json::{Map, Value, json};
+
+use crate::protocol::response::{KeyMetadata, ScheduleKeyDeletion};
+use crate::protocol::spec::KeyState;
+
+use super::{MAX_TEXT_BYTES, bounded, date};
+
+/// The elements of an operation that changed a key or its aliases and says no more.
+pub(crate) fn key_id(key_arn: &str) -> Value {
+    json!({ "keyId": key_arn })
+}
+
+/// The elements of ScheduleKeyDeletion.
+pub(crate) fn scheduled_deletion(answer: &ScheduleKeyDeletion<'_>) -> Value {
+    let mut elements = Map::new();
+    elements.insert("keyId".into(), answer.key_id.into());
+    elements.insert("keyState".into(), answer.key_state.as_str().into());
+    if let Some(moment) = answer.deletion_date {
+        elements.insert("deletionDate".into(), date::in_words(moment).into());
+    }
+    elements.insert(
+        "pendingWindowInDays".into(),
+        answer.pending_window_in_days.into(),
+    );
+    elements.into()
+}
+
+/// The elements of CreateKey.
+pub(crate) fn created_key(key: &KeyMetadata<'_>) -> Value {
+    let algorithms: Vec<_> = key
+        .encryption_algorithms
+        .iter()
+        .map(|a| a.as_str())
+        .collect();
+    let mut metadata = json!({
+        "AWSAccountId": key.aws_account_id.to_string(),
+        "keyId": key.key_id.to_string(),
+        "arn": key.arn,
+        "creationDate": date::in_words(key.creation_date),
+        "enabled": key.key_state == KeyState::Enabled,
+        "description": bounded(key.description, MAX_TEXT_BYTES),
+        "keyUsage": key.key_usage.as_str(),
+        "keyState": key.key_state.as_str(),
+        "origin": key.origin.as_str(),
+        "keyManager": key.key_manager.as_str(),
+        "customerMasterKeySpec": key.key_spec.as_str(),
+        "keySpec": key.key_spec.as_str(),
+        "encryptionAlgorithms": algorithms,
+        "multiRegion": key.multi_region_configuration.is_some(),
+    });
+    if let (Some(id), Value::Object(metadata)) = (key.current_key_material_id, &mut metadata) {
+        metadata.insert("currentKeyMaterialId".into(), hex::encode(id).into());
+    }
+    json!({ "keyMetadata": metadata })
+}

@@ -1,0 +1,434 @@
+//! Audit: what was asked, by whom, on which key, and what came of it.
+//!
+//! Every call becomes one [`Event`], allowed or refused, in the JSON that AWS CloudTrail records
+//! for AWS KMS (record version 1.11), so that tools made for CloudTrail read it. As in AWS's
+//! records, plaintext, ciphertext, key material and attestation documents never appear: an event
+//! is put together from members chosen one by one, never from a request or answer as a whole.
+//!
+//! The audit trail leaves the enclave in clear, through an untrusted host. Every field is bounded.
+
+mod date;
+mod elements;
+mod parameters;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use attestation::rand_core::CryptoRng;
+use attestation::{Timestamp, VerifiedDocument};
+
+use crate::call::Call;
+use crate::error::KmsError;
+use crate::key::{BackingKeyId, Key};
+use crate::name::{AccountId, Region};
+use crate::principal::{Principal, PrincipalKind};
+use crate::protocol::{OperationName, Request};
+
+pub(crate) use elements::{created_key, key_id, scheduled_deletion};
+
+/// The version of CloudTrail's record format.
+const EVENT_VERSION: &str = "1.11";
+
+/// The longest user agent and error message in an event, in bytes, as in CloudTrail.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// The longest access key id that is recorded of a caller who was not authenticated.
+const MAX_ACCESS_KEY_ID_BYTES: usize = 128;
+
+/// What stands for the client's address where the edge does not know it: behind the host proxy
+/// the enclave sees a stream, not a peer.
+const UNKNOWN_SOURCE: &str = "unknown";
+
+/// Who CloudTrail says did what no caller asked for.
+const AWS_INTERNAL: &str = "AWS Internal";
+
+/// The PCRs that AWS records of an attestation document, and the names it gives them. PCR0 is the
+/// image digest.
+const RECORDED_PCRS: [(usize, &str); 6] = [
+    (0, "attestationDocumentEnclaveImageDigest"),
+    (1, "attestationDocumentEnclavePCR1"),
+    (2, "attestationDocumentEnclavePCR2"),
+    (3, "attestationDocumentEnclavePCR3"),
+    (4, "attestationDocumentEnclavePCR4"),
+    (8, "attestationDocumentEnclavePCR8"),
+];
+
+/// One call, as the audit trail records it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    event_version: &'static str,
+    user_identity: UserIdentity,
+    event_time: String,
+    event_source: &'static str,
+    event_name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aws_region: Option<String>,
+    #[serde(rename = "sourceIPAddress")]
+    source_ip_address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    request_parameters: Option<Map<String, Value>>,
+    response_elements: Option<Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    additional_event_data: Map<String, Value>,
+    #[serde(rename = "requestID", skip_serializing_if = "String::is_empty")]
+    request_id: String,
+    #[serde(rename = "eventID")]
+    event_id: String,
+    read_only: bool,
+    resources: Vec<Resource>,
+    event_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_event_details: Option<Value>,
+    management_event: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_account_id: Option<String>,
+    event_category: &'static str,
+    #[serde(skip)]
+    attested: Option<bool>,
+}
+
+/// Who called.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserIdentity {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invoked_by: Option<&'static str>,
+}
+
+/// A key or alias that the call was about.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource {
+    account_id: String,
+    r#type: &'static str,
+    #[serde(rename = "ARN")]
+    arn: String,
+}
+
+impl Event {
+    /// No line is longer than this, whatever was called.
+    pub const MAX_LINE_BYTES: usize = 32 * 1024;
+
+    /// The event as one line of JSON, without a line break at its end or anywhere else.
+    pub fn to_json_line(&self) -> String {
+        // Strings, numbers and maps with text keys: there is nothing in it that JSON can't hold.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The id of this event: a UUID.
+    pub fn event_id(&self) -> &str {
+        &self.event_id
+    }
+
+    /// The id of the request, as in the `x-amzn-RequestId` of the answer.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// The operation, or `UnknownOperation`.
+    pub fn event_name(&self) -> &'static str {
+        self.event_name
+    }
+
+    /// The name of the error it was answered with.
+    pub fn error_code(&self) -> Option<&'static str> {
+        self.error_code
+    }
+
+    /// Whether the attestation document of the call was believed; `None` if there was none.
+    pub fn attested(&self) -> Option<bool> {
+        self.attested
+    }
+
+    /// Records where the call came from, if the edge knows it.
+    pub fn set_source_address(&mut self, address: core::net::IpAddr) {
+        self.source_ip_address = address.to_string();
+    }
+
+    /// An event of which nothing is known but that somebody called.
+    pub(crate) fn begin(call: &Call<'_>, now: Timestamp, random: &mut dyn CryptoRng) -> Self {
+        let user_agent = call.headers.get(http::header::USER_AGENT);
+        Self {
+            user_agent: user_agent
+                .map(|agent| bounded(&String::from_utf8_lossy(agent.as_bytes()), MAX_TEXT_BYTES)),
+            request_id: fresh_uuid(random),
+            ..Self::empty(now, random)
+        }
+    }
+
+    /// The record of a gap in the trail: so many events were made that will never be in it.
+    ///
+    /// No call makes it, so it is what CloudTrail calls a service event, and its source is not KMS.
+    pub fn events_lost(count: u64, now: Timestamp, random: &mut dyn CryptoRng) -> Self {
+        let mut event = Self {
+            event_source: "claviger",
+            event_name: "AuditEventsLost",
+            event_type: "AwsServiceEvent",
+            ..Self::empty(now, random)
+        };
+        event.additional("lost", count.into());
+        event
+    }
+
+    /// The record of a KMS key that was deleted because its waiting period is over.
+    pub(crate) fn key_deleted(key: &Key, now: Timestamp, random: &mut dyn CryptoRng) -> Self {
+        let mut event = Self {
+            user_identity: UserIdentity {
+                r#type: "AWSService",
+                account_id: Some(key.account().to_string()),
+                invoked_by: Some(AWS_INTERNAL),
+                ..UserIdentity::unknown()
+            },
+            event_name: "DeleteKey",
+            event_type: "AwsServiceEvent",
+            aws_region: Some(key.region().to_string()),
+            source_ip_address: AWS_INTERNAL.to_owned(),
+            user_agent: Some(AWS_INTERNAL.to_owned()),
+            read_only: false,
+            recipient_account_id: Some(key.account().to_string()),
+            service_event_details: Some(json!({ "keyId": key.id().to_string() })),
+            ..Self::empty(now, random)
+        };
+        event.key(key);
+        event
+    }
+
+    fn empty(now: Timestamp, random: &mut dyn CryptoRng) -> Self {
+        Self {
+            event_version: EVENT_VERSION,
+            user_identity: UserIdentity::unknown(),
+            event_time: date::iso8601(now),
+            event_source: "kms.amazonaws.com",
+            event_name: "UnknownOperation",
+            aws_region: None,
+            source_ip_address: UNKNOWN_SOURCE.to_owned(),
+            user_agent: None,
+            error_code: None,
+            error_message: None,
+            request_parameters: None,
+            response_elements: None,
+            additional_event_data: Map::new(),
+            request_id: String::new(),
+            event_id: fresh_uuid(random),
+            read_only: true,
+            resources: Vec::new(),
+            event_type: "AwsApiCall",
+            service_event_details: None,
+            management_event: true,
+            recipient_account_id: None,
+            event_category: "Management",
+            attested: None,
+        }
+    }
+
+    /// Records what is called.
+    pub(crate) fn operation(&mut self, operation: OperationName) {
+        self.event_name = operation.as_str();
+        self.read_only = is_read_only(operation);
+    }
+
+    /// Records the access key that a caller claims to hold. It proves nothing yet.
+    pub(crate) fn claimed_access_key(&mut self, access_key_id: &str) {
+        self.user_identity.access_key_id = Some(bounded(access_key_id, MAX_ACCESS_KEY_ID_BYTES));
+    }
+
+    /// Records who calls, once authenticated.
+    pub(crate) fn caller(&mut self, principal: &Principal, access_key_id: &str, region: &Region) {
+        self.user_identity = UserIdentity::of(principal, access_key_id);
+        self.aws_region = Some(region.to_string());
+        self.recipient_account_id = Some(principal.account().to_string());
+    }
+
+    /// Records the request's parameters.
+    pub(crate) fn request(&mut self, request: &Request<'_>) {
+        self.request_parameters = Some(parameters::of(request)).filter(|shown| !shown.is_empty());
+    }
+
+    /// Records a key that the call is about.
+    pub(crate) fn key(&mut self, key: &Key) {
+        self.resource(key.account(), key.arn());
+    }
+
+    /// Records an alias that the call is about. CloudTrail gives it the type of a key.
+    pub(crate) fn alias(&mut self, account: AccountId, arn: &str) {
+        self.resource(account, arn);
+    }
+
+    fn resource(&mut self, account: AccountId, arn: &str) {
+        let resource = Resource {
+            account_id: account.to_string(),
+            r#type: "AWS::KMS::Key",
+            arn: arn.to_owned(),
+        };
+        if !self.resources.contains(&resource) {
+            self.resources.push(resource);
+        }
+    }
+
+    /// Notes that the call brings an attestation document, which proves nothing yet.
+    pub(crate) fn claimed_recipient(&mut self) {
+        self.attested = Some(false);
+    }
+
+    /// Records the measurements of a verified attestation document, under AWS's names.
+    pub(crate) fn recipient(&mut self, document: &VerifiedDocument) {
+        self.attested = Some(true);
+        let mut recipient = Map::new();
+        recipient.insert(
+            "attestationDocumentModuleId".into(),
+            document.module_id().into(),
+        );
+        for (index, name) in RECORDED_PCRS {
+            if let Some(value) = document.pcrs().get(index) {
+                recipient.insert(name.into(), BASE64.encode(value).into());
+            }
+        }
+        self.additional("recipient", recipient.into());
+    }
+
+    /// Records why the call was permitted or denied.
+    pub(crate) fn authorization(&mut self, action: &str, basis: &str) {
+        let decisions = self
+            .additional_event_data
+            .entry("authorization")
+            .or_insert_with(|| Map::new().into());
+        if let Value::Object(decisions) = decisions {
+            decisions.insert(action.to_owned(), basis.into());
+        }
+    }
+
+    /// Records the key material that was used, under AWS's name for its part in the call.
+    pub(crate) fn key_material(&mut self, name: &'static str, id: &BackingKeyId) {
+        self.additional(name, id.to_string().into());
+    }
+
+    fn additional(&mut self, name: &str, value: Value) {
+        self.additional_event_data.insert(name.to_owned(), value);
+    }
+
+    /// Records what the call changed.
+    pub(crate) fn changed(&mut self, elements: Value) {
+        self.response_elements = Some(elements);
+    }
+
+    /// Records the error that is answered. What would have changed did not.
+    pub(crate) fn failed(&mut self, error: &KmsError) {
+        let wire = error.wire();
+        self.error_code = Some(wire.code);
+        self.error_message = wire.message.map(|message| bounded(message, MAX_TEXT_BYTES));
+        self.response_elements = None;
+    }
+}
+
+impl UserIdentity {
+    fn unknown() -> Self {
+        Self {
+            r#type: "Unknown",
+            principal_id: None,
+            arn: None,
+            account_id: None,
+            access_key_id: None,
+            user_name: None,
+            invoked_by: None,
+        }
+    }
+
+    fn of(principal: &Principal, access_key_id: &str) -> Self {
+        let (r#type, user_name) = match principal.kind() {
+            PrincipalKind::Root => ("Root", None),
+            PrincipalKind::User { name, .. } => ("IAMUser", Some(name.to_string())),
+        };
+        Self {
+            r#type,
+            principal_id: Some(principal.principal_id()),
+            arn: Some(principal.arn().to_string()),
+            account_id: Some(principal.account().to_string()),
+            access_key_id: Some(access_key_id.to_owned()),
+            user_name,
+            invoked_by: None,
+        }
+    }
+}
+
+/// A random (version 4) UUID in its text form.
+fn fresh_uuid(random: &mut dyn CryptoRng) -> String {
+    let mut bytes = [0; 16];
+    random.fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string()
+}
+
+/// Whether CloudTrail marks the operation as one that changes nothing.
+fn is_read_only(operation: OperationName) -> bool {
+    let name = operation.as_str();
+    [
+        "Decapsulate",
+        "Decrypt",
+        "DeriveSharedSecret",
+        "Encapsulate",
+        "Encrypt",
+        "ReEncrypt",
+        "Sign",
+    ]
+    .contains(&name)
+        || ["Describe", "Generate", "Get", "List", "Verify"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// At most this many bytes of a text, cut between characters.
+fn bounded(text: &str, max_bytes: usize) -> String {
+    let end = text.floor_char_boundary(max_bytes);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The operations that CloudTrail marks as changing something.
+    const WRITES: &str = "CancelKeyDeletion ConnectCustomKeyStore CreateAlias \
+        CreateCustomKeyStore CreateGrant CreateKey DeleteAlias DeleteCustomKeyStore \
+        DeleteImportedKeyMaterial DisableKey DisableKeyRotation DisconnectCustomKeyStore EnableKey \
+        EnableKeyRotation ImportKeyMaterial PutKeyPolicy ReplicateKey RetireGrant RevokeGrant \
+        RotateKeyOnDemand ScheduleKeyDeletion TagResource UntagResource UpdateAlias \
+        UpdateCustomKeyStore UpdateKeyDescription UpdatePrimaryRegion";
+
+    #[test]
+    fn operations_that_change_something_are_not_read_only() {
+        let writes: Vec<_> = OperationName::ALL
+            .iter()
+            .filter(|operation| !is_read_only(**operation))
+            .map(|operation| operation.as_str())
+            .collect();
+        assert_eq!(writes, WRITES.split_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(bounded("short", 1024), "short");
+        assert_eq!(bounded("aé", 2), "a");
+        assert_eq!(bounded("aé", 3), "aé");
+        assert_eq!(bounded(&"é".repeat(1024), 1024).len(), 1024);
+    }
+}

@@ -1,0 +1,196 @@
+//! `requestParameters`: what of a request an event may show.
+//!
+//! Left out, as AWS leaves them out: plaintext, ciphertext, attestation documents and grant
+//! tokens. An encryption context is shown: it is not secret by definition, and it is what makes
+//! the record of a decryption useful.
+
+use serde_json::{Map, Value};
+
+use crate::protocol::spec::{EncryptionAlgorithm, KeySpec, KeyUsage, Origin};
+use crate::protocol::{EncryptionContext, Request};
+
+/// The parameters of a request, under the names CloudTrail gives them.
+pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
+    let mut shown = Parameters::default();
+    match request {
+        Request::CancelKeyDeletion(r) => shown.text("keyId", &r.key_id),
+        Request::CreateAlias(r) => {
+            shown.text("aliasName", &r.alias_name);
+            shown.text("targetKeyId", &r.target_key_id);
+        }
+        Request::CreateKey(r) => {
+            shown.optional("policy", r.policy.as_deref());
+            shown.text("description", r.description.as_deref().unwrap_or_default());
+            let spec = r.key_spec.or(r.customer_master_key_spec);
+            let spec = spec.unwrap_or(KeySpec::SymmetricDefault).as_str();
+            shown.text("customerMasterKeySpec", spec);
+            shown.text("keySpec", spec);
+            shown.text(
+                "keyUsage",
+                r.key_usage.unwrap_or(KeyUsage::EncryptDecrypt).as_str(),
+            );
+            shown.text("origin", r.origin.unwrap_or(Origin::AwsKms).as_str());
+            shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
+            shown.value(
+                "bypassPolicyLockoutSafetyCheck",
+                r.bypass_policy_lockout_safety_check,
+            );
+            if r.multi_region {
+                shown.value("multiRegion", true);
+            }
+            if !r.tags.is_empty() {
+                let tags = r
+                    .tags
+                    .iter()
+                    .map(|tag| serde_json::json!({ "tagKey": tag.key, "tagValue": tag.value }));
+                shown.value("tags", tags.collect::<Vec<Value>>());
+            }
+        }
+        Request::Decrypt(r) => {
+            shown.algorithm("encryptionAlgorithm", r.encryption_algorithm);
+            shown.optional("keyId", r.key_id.as_deref());
+            shown.context("encryptionContext", &r.encryption_context);
+            shown.dry_run(r.dry_run);
+        }
+        Request::DeleteAlias(r) => shown.text("aliasName", &r.alias_name),
+        Request::DescribeKey(r) => shown.text("keyId", &r.key_id),
+        Request::DisableKey(r) => shown.text("keyId", &r.key_id),
+        Request::EnableKey(r) => shown.text("keyId", &r.key_id),
+        Request::Encrypt(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.context("encryptionContext", &r.encryption_context);
+            shown.algorithm("encryptionAlgorithm", r.encryption_algorithm);
+            shown.dry_run(r.dry_run);
+        }
+        Request::GenerateDataKey(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional("keySpec", r.key_spec.map(|spec| spec.as_str()));
+            shown.number("numberOfBytes", r.number_of_bytes);
+            shown.context("encryptionContext", &r.encryption_context);
+            shown.dry_run(r.dry_run);
+        }
+        Request::GenerateDataKeyWithoutPlaintext(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional("keySpec", r.key_spec.map(|spec| spec.as_str()));
+            shown.number("numberOfBytes", r.number_of_bytes);
+            shown.context("encryptionContext", &r.encryption_context);
+            shown.dry_run(r.dry_run);
+        }
+        Request::GenerateDataKeyPair(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("keyPairSpec", r.key_pair_spec.as_str());
+            shown.context("encryptionContext", &r.encryption_context);
+            shown.dry_run(r.dry_run);
+        }
+        Request::GenerateDataKeyPairWithoutPlaintext(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("keyPairSpec", r.key_pair_spec.as_str());
+            shown.context("encryptionContext", &r.encryption_context);
+            shown.dry_run(r.dry_run);
+        }
+        Request::GenerateRandom(r) => {
+            shown.number("numberOfBytes", r.number_of_bytes);
+            shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
+        }
+        Request::ListAliases(r) => {
+            shown.optional("keyId", r.key_id.as_deref());
+            shown.number("limit", r.limit);
+            shown.optional("marker", r.marker.as_deref());
+        }
+        Request::ListKeys(r) => {
+            shown.number("limit", r.limit);
+            shown.optional("marker", r.marker.as_deref());
+        }
+        Request::ReEncrypt(r) => {
+            shown.optional("sourceKeyId", r.source_key_id.as_deref());
+            shown.algorithm("sourceEncryptionAlgorithm", r.source_encryption_algorithm);
+            shown.context("sourceEncryptionContext", &r.source_encryption_context);
+            shown.text("destinationKeyId", &r.destination_key_id);
+            shown.algorithm(
+                "destinationEncryptionAlgorithm",
+                r.destination_encryption_algorithm,
+            );
+            shown.context(
+                "destinationEncryptionContext",
+                &r.destination_encryption_context,
+            );
+            shown.dry_run(r.dry_run);
+        }
+        Request::ScheduleKeyDeletion(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.number("pendingWindowInDays", r.pending_window_in_days);
+        }
+        Request::UpdateAlias(r) => {
+            shown.text("aliasName", &r.alias_name);
+            shown.text("targetKeyId", &r.target_key_id);
+        }
+    }
+    shown.bounded()
+}
+
+/// The most that `requestParameters` may take, in bytes of JSON. CloudTrail's own limit is 100 KB.
+const MAX_BYTES: usize = 12 * 1024;
+
+/// The longest text, in bytes, that is kept of parameters that take more than that.
+const MAX_KEPT_BYTES: usize = 512;
+
+#[derive(Default)]
+struct Parameters(Map<String, Value>);
+
+impl Parameters {
+    fn value(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.value(name, text);
+    }
+
+    fn optional(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    fn number(&mut self, name: &str, number: Option<u16>) {
+        if let Some(number) = number {
+            self.value(name, number);
+        }
+    }
+
+    /// The algorithm is shown even when the request left it out, as AWS does.
+    fn algorithm(&mut self, name: &str, algorithm: Option<EncryptionAlgorithm>) {
+        let algorithm = algorithm.unwrap_or(EncryptionAlgorithm::SymmetricDefault);
+        self.text(name, algorithm.as_str());
+    }
+
+    fn context(&mut self, name: &str, context: &EncryptionContext) {
+        if !context.is_empty() {
+            let pairs = context
+                .iter()
+                .map(|(key, value)| (key.to_owned(), value.into()));
+            self.value(name, pairs.collect::<Map<String, Value>>());
+        }
+    }
+
+    fn dry_run(&mut self, dry_run: bool) {
+        if dry_run {
+            self.value("dryRun", true);
+        }
+    }
+
+    /// The parameters, or when there is too much of them only those of bounded size, with
+    /// `"omitted": true` as CloudTrail marks a truncated field.
+    fn bounded(mut self) -> Map<String, Value> {
+        let length = serde_json::to_vec(&self.0).map_or(usize::MAX, |json| json.len());
+        if length > MAX_BYTES {
+            self.0.retain(|_, value| match value {
+                Value::Object(_) | Value::Array(_) => false,
+                Value::String(text) => text.len() <= MAX_KEPT_BYTES,
+                Value::Null | Value::Bool(_) | Value::Number(_) => true,
+            });
+            self.value("omitted", true);
+        }
+        self.0
+    }
+}

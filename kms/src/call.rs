@@ -1,0 +1,17 @@
+//! One HTTP request, as the edge received it.
+
+/// One call: a whole HTTP request, borrowed from the edge.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The HTTP method; every KMS operation is a POST.
+    pub method: &'a http::Method,
+    /// The request target.
+    pub uri: &'a http::Uri,
+    /// The headers as received.
+    pub headers: &'a http::HeaderMap,
+    /// The whole body.
+    pub body: &'a [u8],
+    /// What the client takes our name to be: the `Host` header, or `:authority` in HTTP/2, with
+    /// the port if it carries one. It is part of what the client signs.
+    pub authority: &'a str,
+}

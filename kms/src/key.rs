@@ -1,0 +1,257 @@
+//! KMS keys, their material, and the aliases that name them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use attestation::Timestamp;
+use rand_core::CryptoRng;
+
+use crate::crypto::{Label, SecretKey, code};
+use crate::name::{self, AccountId, AliasName, KeyId, Region};
+use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin};
+
+/// A KMS key of one account and region.
+///
+/// What identifies it never changes; everything else is changed on a clone that
+/// goes back as a [`Change`](crate::state::Change). Cloning does not copy material.
+#[derive(Clone)]
+pub struct Key {
+    account: AccountId,
+    region: Region,
+    id: KeyId,
+    arn: Arc<str>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What its owner says about it; empty when nothing.
+    pub description: Box<str>,
+    /// What it is made of.
+    pub spec: KeySpec,
+    /// What it is for.
+    pub usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: Origin,
+    /// Its state.
+    pub state: KeyState,
+    /// When it will be deleted, while that is pending.
+    pub deletion_date: Option<Timestamp>,
+    /// The key policy as it was given; `None` is the default policy of the account,
+    /// which is not stored with every key.
+    pub policy: Option<Arc<str>>,
+    /// Tags by key.
+    pub tags: BTreeMap<String, String>,
+    /// The versions of its material, the newest last.
+    pub backing: Arc<[BackingKey]>,
+}
+
+impl Key {
+    /// A new symmetric key (`SYMMETRIC_DEFAULT`), enabled, with the default policy.
+    ///
+    /// `backing` is the versions of its material; with none it is to be set to pending import.
+    pub fn new(
+        account: AccountId,
+        region: Region,
+        id: KeyId,
+        created: Timestamp,
+        backing: Arc<[BackingKey]>,
+    ) -> Self {
+        Self {
+            account,
+            arn: name::key_arn(&region, account, id).into(),
+            region,
+            id,
+            created,
+            description: Box::default(),
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: Origin::AwsKms,
+            state: KeyState::Enabled,
+            deletion_date: None,
+            policy: None,
+            tags: BTreeMap::new(),
+            backing,
+        }
+    }
+
+    /// A new symmetric key with new random material.
+    pub fn generate(
+        account: AccountId,
+        region: Region,
+        id: KeyId,
+        created: Timestamp,
+        random: &mut dyn CryptoRng,
+    ) -> Self {
+        let backing = BackingKey::generate(id, created, random);
+        Self::new(account, region, id, created, Arc::new([backing]))
+    }
+
+    /// The account it belongs to.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The region it is in.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Its id.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &Arc<str> {
+        &self.arn
+    }
+
+    /// Uses `region`, which is equal to its own, so that keys of a region share its name.
+    pub(crate) fn share_region(&mut self, region: &Region) {
+        debug_assert_eq!(self.region, *region);
+        self.region = region.clone();
+    }
+
+    /// The version of the material that encrypts; `None` before there is any.
+    pub fn current(&self) -> Option<&BackingKey> {
+        self.backing.last()
+    }
+
+    /// The version of the material that a ciphertext names.
+    pub fn backing_key(&self, id: &BackingKeyId) -> Option<&BackingKey> {
+        self.backing.iter().find(|backing| backing.id == *id)
+    }
+}
+
+/// The public id of a backing key: the API's `KeyMaterialId`, 64 hexadecimal digits.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct BackingKeyId([u8; BackingKeyId::LEN]);
+
+impl BackingKeyId {
+    /// Length in bytes.
+    pub const LEN: usize = 32;
+
+    /// The id with these bytes.
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Display for BackingKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for BackingKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One version of the material of a KMS key.
+#[derive(Clone)]
+pub struct BackingKey {
+    id: BackingKeyId,
+    created: Timestamp,
+    material: SecretKey,
+}
+
+impl BackingKey {
+    /// The backing key of `key` with this material.
+    ///
+    /// Its id is derived from the material and the KMS key's id, so the same
+    /// material of the same key has the same id everywhere, and the id gives
+    /// nothing of the material away.
+    pub fn new(key: KeyId, material: SecretKey, created: Timestamp) -> Self {
+        Self {
+            id: BackingKeyId(code(&material, Label::BackingKeyId, &key.to_bytes())),
+            created,
+            material,
+        }
+    }
+
+    /// A backing key of `key` with new random material.
+    pub fn generate(key: KeyId, created: Timestamp, random: &mut dyn CryptoRng) -> Self {
+        Self::new(key, SecretKey::generate(random), created)
+    }
+
+    /// Its public id.
+    pub fn id(&self) -> &BackingKeyId {
+        &self.id
+    }
+
+    /// When the material was made.
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// The material.
+    pub fn material(&self) -> &SecretKey {
+        &self.material
+    }
+}
+
+/// A name for a key, which its owner can point at another key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Alias {
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// The region it is in.
+    pub region: Region,
+    /// The name, `alias/` included.
+    pub name: AliasName,
+    /// The key it names.
+    pub target: KeyId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last pointed at another key.
+    pub updated: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_random::TestRandom;
+
+    const NOW: Timestamp = Timestamp::from_secs(0);
+
+    #[test]
+    fn the_newest_backing_key_encrypts_and_all_decrypt() {
+        let mut random = TestRandom::new(1);
+        let id = KeyId::new([1; 16], false);
+        let (account, region) = (
+            "123456789012".parse().unwrap(),
+            "us-east-1".parse().unwrap(),
+        );
+        let mut key = Key::generate(account, region, id, NOW, &mut random);
+        let old = key.backing[0].clone();
+        let new = BackingKey::generate(id, NOW, &mut random);
+        key.backing = [old.clone(), new.clone()].into();
+        assert_eq!(key.current().map(BackingKey::id), Some(new.id()));
+        assert!(key.backing_key(old.id()).is_some());
+        assert!(
+            key.backing_key(&BackingKeyId::from_bytes([0; 32]))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_backing_key_id_commits_to_material_and_key() {
+        let material = |byte| SecretKey::from_bytes(&[byte; 32]);
+        let (uuid, multi_region) = (KeyId::new([1; 16], false), KeyId::new([1; 16], true));
+        let backing = BackingKey::new(uuid, material(7), NOW);
+        let later = BackingKey::new(uuid, material(7), Timestamp::from_secs(9));
+        assert_eq!(backing.id(), later.id());
+        assert_ne!(backing.id(), BackingKey::new(uuid, material(8), NOW).id());
+        assert_ne!(
+            backing.id(),
+            BackingKey::new(multi_region, material(7), NOW).id()
+        );
+        assert_eq!(backing.id().to_string().len(), 64);
+    }
+}

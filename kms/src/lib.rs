@@ -1,0 +1,28 @@
+//! The AWS KMS API as a pure engine: SigV4, keys and their states, ciphertexts, sealed records.
+
+pub mod audit;
+pub mod call;
+pub mod ciphertext;
+pub mod crypto;
+pub mod engine;
+pub mod error;
+pub mod expiry;
+pub mod key;
+pub mod key_pair;
+pub mod name;
+mod operation;
+pub mod permit;
+pub mod policy;
+pub mod principal;
+pub mod protocol;
+pub mod record;
+pub mod seed;
+pub mod sigv4;
+pub mod state;
+
+#[cfg(test)]
+mod test_random;
+
+pub use attestation::Timestamp;
+pub use call::Call;
+pub use error::KmsError;

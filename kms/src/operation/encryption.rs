@@ -1,0 +1,230 @@
+//! Encrypt, Decrypt, ReEncrypt.
+
+use crate::ciphertext::Header;
+use crate::error::KmsError;
+use crate::permit::{Action, Conditions, action};
+use crate::protocol::spec::{DryRunModifier, EncryptionAlgorithm};
+use crate::protocol::{OperationName, request, response};
+
+use super::key_state::{self, Row};
+use super::release::Release;
+use super::{Context, Found, Names, Outcome, cipher, stop_if_dry_run, usage};
+
+/// Encrypt.
+pub(super) fn encrypt(
+    context: &mut Context<'_>,
+    request: &request::Encrypt<'_>,
+) -> Result<Outcome, KmsError> {
+    let algorithm = algorithm(request.encryption_algorithm);
+    let conditions = Conditions {
+        encryption_context: Some(&request.encryption_context),
+        encryption_algorithm: Some(algorithm),
+        grant_tokens: &request.grant_tokens,
+        ..Conditions::default()
+    };
+    let permit = context.permit(action::Encrypt, &request.key_id, Names::All, &conditions)?;
+    key_state::require(Row::Use, permit.key())?;
+    usage::require_encryption(OperationName::Encrypt, algorithm, permit.key())?;
+    stop_if_dry_run(request.dry_run)?;
+
+    let sealed = cipher::seal(
+        &permit,
+        &request.plaintext,
+        &request.encryption_context,
+        context.random,
+    )?;
+    context
+        .event
+        .key_material("keyMaterialId", &sealed.material);
+    Ok(Outcome::read(&response::Encrypt {
+        ciphertext_blob: &sealed.blob,
+        key_id: permit.key().arn(),
+        encryption_algorithm: algorithm,
+    }))
+}
+
+/// Decrypt.
+pub(super) fn decrypt(
+    context: &mut Context<'_>,
+    request: request::Decrypt<'_>,
+) -> Result<Outcome, KmsError> {
+    let algorithm = algorithm(request.encryption_algorithm);
+    let source = Source::of(
+        request.ciphertext_blob.as_deref(),
+        request.key_id.as_deref(),
+        ["ciphertextBlob", "keyId"],
+        request.dry_run,
+        &request.dry_run_modifiers,
+    )?;
+    let release = Release::of(context, request.recipient)?;
+    let found = source.find::<action::Decrypt>(context)?;
+    let conditions = Conditions {
+        encryption_context: Some(&request.encryption_context),
+        recipient: release.document(),
+        encryption_algorithm: Some(algorithm),
+        grant_tokens: &request.grant_tokens,
+        ..Conditions::default()
+    };
+    let permit = context.permit_found(action::Decrypt, found, &conditions)?;
+    key_state::require(Row::Use, permit.key())?;
+    usage::require_decryption(OperationName::Decrypt, algorithm, permit.key())?;
+    let Some(blob) = source.blob() else {
+        return Err(KmsError::DryRunOperation);
+    };
+    let opened = cipher::open(&permit, blob, &request.encryption_context, context.state)?;
+    stop_if_dry_run(request.dry_run)?;
+
+    context
+        .event
+        .key_material("keyMaterialId", &opened.material);
+    let released = release.apply(opened.plaintext, context.random)?;
+    Ok(Outcome::read(&response::Decrypt {
+        key_id: permit.key().arn(),
+        plaintext: released.as_plaintext(),
+        encryption_algorithm: algorithm,
+        key_material_id: Some(opened.material.as_bytes()),
+    }))
+}
+
+/// ReEncrypt: the plaintext never leaves.
+pub(super) fn re_encrypt(
+    context: &mut Context<'_>,
+    request: &request::ReEncrypt<'_>,
+) -> Result<Outcome, KmsError> {
+    let source_algorithm = algorithm(request.source_encryption_algorithm);
+    let destination_algorithm = algorithm(request.destination_encryption_algorithm);
+    let source = Source::of(
+        request.ciphertext_blob.as_deref(),
+        request.source_key_id.as_deref(),
+        ["ciphertextBlob", "sourceKeyId"],
+        request.dry_run,
+        &request.dry_run_modifiers,
+    )?;
+    let from = source.find::<action::ReEncryptFrom>(context)?;
+    let to = context.find::<action::ReEncryptTo>(&request.destination_key_id, Names::All)?;
+    let common = Conditions {
+        reencrypt_on_same_key: Some(from.key.arn() == to.key.arn()),
+        grant_tokens: &request.grant_tokens,
+        ..Conditions::default()
+    };
+    let conditions = Conditions {
+        encryption_context: Some(&request.source_encryption_context),
+        encryption_algorithm: Some(source_algorithm),
+        ..common
+    };
+    let from = context.permit_found(action::ReEncryptFrom, from, &conditions)?;
+    let conditions = Conditions {
+        encryption_context: Some(&request.destination_encryption_context),
+        encryption_algorithm: Some(destination_algorithm),
+        ..common
+    };
+    let to = context.permit_found(action::ReEncryptTo, to, &conditions)?;
+    key_state::require(Row::Use, from.key())?;
+    key_state::require(Row::Use, to.key())?;
+    usage::require_decryption(OperationName::ReEncrypt, source_algorithm, from.key())?;
+    usage::require_encryption(OperationName::ReEncrypt, destination_algorithm, to.key())?;
+    let Some(blob) = source.blob() else {
+        return Err(KmsError::DryRunOperation);
+    };
+    let opened = cipher::open(
+        &from,
+        blob,
+        &request.source_encryption_context,
+        context.state,
+    )?;
+    stop_if_dry_run(request.dry_run)?;
+
+    let sealed = cipher::seal(
+        &to,
+        &opened.plaintext,
+        &request.destination_encryption_context,
+        context.random,
+    )?;
+    context
+        .event
+        .key_material("sourceKeyMaterialId", &opened.material);
+    context
+        .event
+        .key_material("destinationKeyMaterialId", &sealed.material);
+    Ok(Outcome::read(&response::ReEncrypt {
+        ciphertext_blob: &sealed.blob,
+        source_key_id: from.key().arn(),
+        key_id: to.key().arn(),
+        source_encryption_algorithm: source_algorithm,
+        destination_encryption_algorithm: destination_algorithm,
+        source_key_material_id: Some(opened.material.as_bytes()),
+        destination_key_material_id: Some(sealed.material.as_bytes()),
+    }))
+}
+
+fn algorithm(named: Option<EncryptionAlgorithm>) -> EncryptionAlgorithm {
+    named.unwrap_or(EncryptionAlgorithm::SymmetricDefault)
+}
+
+/// What is to be decrypted, and the name of the key that encrypted it.
+///
+/// A symmetric ciphertext tells its key, so the name may be missing; a dry run that ignores the
+/// ciphertext has only the name.
+enum Source<'a> {
+    Blob(&'a [u8]),
+    BlobOfKey(&'a [u8], &'a str),
+    Key(&'a str),
+}
+
+impl<'a> Source<'a> {
+    /// The source that a request's members describe.
+    ///
+    /// # Errors
+    ///
+    /// ValidationException for the member that is missing, under its name.
+    fn of(
+        blob: Option<&'a [u8]>,
+        key: Option<&'a str>,
+        [blob_name, key_name]: [&str; 2],
+        dry_run: bool,
+        modifiers: &[DryRunModifier],
+    ) -> Result<Self, KmsError> {
+        let ignore_blob = dry_run && modifiers.contains(&DryRunModifier::IgnoreCiphertext);
+        match (blob.filter(|_| !ignore_blob), key) {
+            (Some(blob), None) => Ok(Self::Blob(blob)),
+            (Some(blob), Some(key)) => Ok(Self::BlobOfKey(blob, key)),
+            (None, Some(key)) if ignore_blob => Ok(Self::Key(key)),
+            (None, _) if ignore_blob => Err(missing(key_name)),
+            (None, _) => Err(missing(blob_name)),
+        }
+    }
+
+    /// The ciphertext.
+    fn blob(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Blob(blob) | Self::BlobOfKey(blob, _) => Some(blob),
+            Self::Key(_) => None,
+        }
+    }
+
+    /// The key to decrypt with: the one that is named, else the one that the ciphertext tells.
+    ///
+    /// # Errors
+    ///
+    /// InvalidCiphertextException if the ciphertext tells no key that exists here. What fails to
+    /// name a key is as damaged as what fails to open.
+    fn find<A: Action>(&self, context: &Context<'_>) -> Result<Found, KmsError> {
+        match self {
+            Self::BlobOfKey(_, name) | Self::Key(name) => context.find::<A>(name, Names::All),
+            Self::Blob(blob) => Header::parse(blob)
+                .and_then(|header| {
+                    let region = &context.caller.region;
+                    context.state.key(context.account(), region, header.key_id)
+                })
+                .map(|key| Found::new(key, None))
+                .ok_or(KmsError::InvalidCiphertext),
+        }
+    }
+}
+
+/// AWS's error for a member that must be there.
+fn missing(member: &str) -> KmsError {
+    KmsError::validation(format!(
+        "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+    ))
+}

@@ -1,0 +1,201 @@
+//! Making and looking at KMS keys: CreateKey, DescribeKey, ListKeys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::audit;
+use crate::error::KmsError;
+use crate::key::{BackingKey, Key};
+use crate::name::KeyId;
+use crate::permit::{AccountResource, Conditions, action};
+use crate::policy;
+use crate::protocol::request::{self, Tag};
+use crate::protocol::response::{self, KeyListEntry};
+use crate::protocol::spec::{KeySpec, KeyUsage, Origin, ResourceOwner};
+use crate::protocol::{OperationName, Response as _};
+use crate::state::Change;
+
+use super::marker::Listing;
+use super::random::custom_key_store_not_found;
+use super::{Context, Names, Outcome, metadata, usage};
+
+/// The most tags a key may have.
+const MAX_TAGS: usize = 50;
+
+/// How many keys a page has unless the request says.
+const DEFAULT_PAGE: usize = 100;
+
+/// CreateKey.
+pub(super) fn create_key(
+    context: &mut Context<'_>,
+    request: &request::CreateKey<'_>,
+) -> Result<Outcome, KmsError> {
+    let spec = spec(request)?;
+    let usage = usage(request, spec)?;
+    let origin = request.origin.unwrap_or(Origin::AwsKms);
+    if request.xks_key_id.is_some() && origin != Origin::ExternalKeyStore {
+        return Err(KmsError::validation(
+            "XksKeyId is valid only with the Origin EXTERNAL_KEY_STORE.",
+        ));
+    }
+    let tags = tags(&request.tags)?;
+    let conditions = Conditions {
+        bypass_policy_lockout_safety_check: Some(request.bypass_policy_lockout_safety_check),
+        key_spec: Some(spec),
+        key_usage: Some(usage),
+        key_origin: Some(origin),
+        multi_region: Some(request.multi_region),
+        ..Conditions::default()
+    };
+    let account = AccountResource(context.account());
+    let _permit = context.permit_resource(action::CreateKey, account, &conditions)?;
+    if let Some(id) = &request.custom_key_store_id {
+        return Err(custom_key_store_not_found(id));
+    }
+    require_supported(spec, origin)?;
+    if let Some(policy) = &request.policy {
+        policy::require_default(policy, context.account())?;
+    }
+
+    let id = KeyId::generate(request.multi_region, context.random);
+    let mut key = Key::new(
+        context.account(),
+        context.caller.region.clone(),
+        id,
+        context.now,
+        Arc::new([BackingKey::generate(id, context.now, context.random)]),
+    );
+    key.description = request.description.as_deref().unwrap_or_default().into();
+    key.policy = request.policy.as_deref().map(Into::into);
+    key.tags = tags;
+    context.event.key(&key);
+    let answer = response::CreateKey {
+        key_metadata: metadata::of(&key),
+    };
+    context
+        .event
+        .changed(audit::created_key(&answer.key_metadata));
+    Ok(Outcome::change(answer.body(), Change::PutKey(key)))
+}
+
+/// DescribeKey.
+pub(super) fn describe_key(
+    context: &mut Context<'_>,
+    request: &request::DescribeKey<'_>,
+) -> Result<Outcome, KmsError> {
+    let conditions = Conditions {
+        grant_tokens: &request.grant_tokens,
+        ..Conditions::default()
+    };
+    let permit = context.permit(
+        action::DescribeKey,
+        &request.key_id,
+        Names::All,
+        &conditions,
+    )?;
+    Ok(Outcome::read(&response::DescribeKey {
+        key_metadata: metadata::of(permit.key()),
+    }))
+}
+
+/// ListKeys.
+pub(super) fn list_keys(
+    context: &mut Context<'_>,
+    request: &request::ListKeys<'_>,
+) -> Result<Outcome, KmsError> {
+    let account = context.account();
+    let _permit = context.permit_resource(
+        action::ListKeys,
+        AccountResource(account),
+        &Conditions::default(),
+    )?;
+    let region = &context.caller.region;
+    let listing = Listing {
+        operation: OperationName::ListKeys,
+        account,
+        region,
+        key: None,
+    };
+    let after = listing.start::<KeyId>(request.marker.as_deref())?;
+    // Keys that other accounts share through AWS RAM: there are none.
+    let own = request.resource_owners.is_empty()
+        || request.resource_owners.contains(&ResourceOwner::Caller);
+    let keys = context
+        .state
+        .keys_after(account, region, after)
+        .filter(|_| own);
+    let limit = request.limit.map_or(DEFAULT_PAGE, usize::from);
+    let (keys, next_marker) = listing.page(keys, limit, |key| key.id());
+    Ok(Outcome::read(&response::ListKeys {
+        keys: keys
+            .into_iter()
+            .map(|key| KeyListEntry {
+                key_id: key.id(),
+                key_arn: key.arn(),
+            })
+            .collect(),
+        next_marker,
+    }))
+}
+
+/// The spec of the key to make, under its new or its deprecated name.
+fn spec(request: &request::CreateKey<'_>) -> Result<KeySpec, KmsError> {
+    match (request.key_spec, request.customer_master_key_spec) {
+        (Some(_), Some(_)) => Err(KmsError::validation(
+            "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
+        )),
+        (Some(spec), None) | (None, Some(spec)) => Ok(spec),
+        (None, None) => Ok(KeySpec::SymmetricDefault),
+    }
+}
+
+/// The usage of the key to make: only symmetric encryption keys have a default.
+fn usage(request: &request::CreateKey<'_>, spec: KeySpec) -> Result<KeyUsage, KmsError> {
+    match request.key_usage {
+        None if spec == KeySpec::SymmetricDefault => Ok(KeyUsage::EncryptDecrypt),
+        None => Err(KmsError::validation(
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+        )),
+        Some(usage) if usage::usages(spec).contains(&usage) => Ok(usage),
+        Some(usage) => Err(KmsError::validation(format!(
+            "KeyUsage {usage} is not compatible with KeySpec {spec}"
+        ))),
+    }
+}
+
+/// Lets pass what this version can make.
+fn require_supported(spec: KeySpec, origin: Origin) -> Result<(), KmsError> {
+    if spec != KeySpec::SymmetricDefault {
+        return Err(KmsError::UnsupportedOperation(
+            format!("KeySpec {spec} is not available in this version.").into(),
+        ));
+    }
+    if origin != Origin::AwsKms {
+        return Err(KmsError::UnsupportedOperation(
+            format!("Origin {origin} is not available in this version.").into(),
+        ));
+    }
+    Ok(())
+}
+
+/// The tags of the key to make.
+fn tags(tags: &[Tag<'_>]) -> Result<BTreeMap<String, String>, KmsError> {
+    let mut by_key = BTreeMap::new();
+    for Tag { key, value } in tags {
+        if key
+            .get(..4)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
+        {
+            return Err(KmsError::Tag(
+                "Tags beginning with aws: are reserved".into(),
+            ));
+        }
+        if by_key.insert(key.to_string(), value.to_string()).is_some() {
+            return Err(KmsError::Tag("Duplicate tag keys".into()));
+        }
+    }
+    if by_key.len() > MAX_TAGS {
+        return Err(KmsError::Tag("Too many tags".into()));
+    }
+    Ok(by_key)
+}

@@ -1,0 +1,51 @@
+//! A key as CreateKey and DescribeKey show it.
+
+use crate::key::Key;
+use crate::protocol::response::{KeyMetadata, MultiRegionConfiguration, MultiRegionKey};
+use crate::protocol::spec::{KeyManager, KeyState, MultiRegionKeyType};
+
+use super::usage;
+
+/// What AWS tells about a key.
+pub(super) fn of(key: &Key) -> KeyMetadata<'_> {
+    KeyMetadata {
+        aws_account_id: key.account(),
+        key_id: key.id(),
+        arn: key.arn(),
+        creation_date: key.created,
+        description: &key.description,
+        key_usage: key.usage,
+        key_state: key.state,
+        deletion_date: key
+            .deletion_date
+            .filter(|_| key.state == KeyState::PendingDeletion),
+        valid_to: None,
+        origin: key.origin,
+        custom_key_store_id: None,
+        cloud_hsm_cluster_id: None,
+        expiration_model: None,
+        key_manager: KeyManager::Customer,
+        key_spec: key.spec,
+        encryption_algorithms: usage::encryption_algorithms(key.spec, key.usage),
+        signing_algorithms: &[],
+        key_agreement_algorithms: &[],
+        encapsulation_algorithms: &[],
+        mac_algorithms: &[],
+        multi_region_configuration: key.id().is_multi_region().then(|| primary_alone(key)),
+        pending_deletion_window_in_days: None,
+        xks_key_id: None,
+        current_key_material_id: key.current().map(|backing| backing.id().as_bytes()),
+    }
+}
+
+/// The set of a multi-Region key that has no replicas: there is no way to make any yet.
+fn primary_alone(key: &Key) -> MultiRegionConfiguration<'_> {
+    MultiRegionConfiguration {
+        multi_region_key_type: MultiRegionKeyType::Primary,
+        primary_key: MultiRegionKey {
+            arn: key.arn(),
+            region: key.region(),
+        },
+        replica_keys: Vec::new(),
+    }
+}

@@ -1,0 +1,192 @@
+//! The operations, one family to a file.
+//!
+//! Each is a function of a [`Context`] and its request. All go the same way: what the members say
+//! together, the recipient ([`release`]), the key ([`resolve`]) and the permit for it
+//! ([`Context::permit`]), the key's state and usage ([`key_state`], [`usage`]), the end of a dry run,
+//! and only then what they are for.
+//! What they need to touch a key's material, they get from the permit.
+
+mod alias;
+mod cipher;
+mod data_key;
+mod data_key_pair;
+mod encryption;
+mod key;
+mod key_state;
+mod life_cycle;
+mod marker;
+mod metadata;
+mod random;
+mod release;
+mod resolve;
+mod usage;
+
+use std::sync::Arc;
+
+use attestation::rand_core::CryptoRng;
+use attestation::{Timestamp, Verifier};
+use zeroize::Zeroizing;
+
+use crate::audit::Event;
+use crate::engine::EngineConfig;
+use crate::error::KmsError;
+use crate::key_pair::KeyPairSource;
+use crate::name::{AccountId, Region};
+use crate::permit::{Action, Conditions, Permit, Resource, authorize};
+use crate::principal::Principal;
+use crate::protocol::{Request, Response};
+use crate::state::{Change, State};
+
+use resolve::{Found, Names};
+
+/// Who calls, authenticated.
+pub(crate) struct Caller {
+    /// The principal that signed.
+    pub(crate) principal: Arc<Principal>,
+    /// The region it signed for.
+    pub(crate) region: Region,
+}
+
+/// What an operation works with.
+pub(crate) struct Context<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) caller: &'a Caller,
+    pub(crate) now: Timestamp,
+    pub(crate) random: &'a mut dyn CryptoRng,
+    pub(crate) config: &'a EngineConfig,
+    pub(crate) verifier: &'a Verifier,
+    pub(crate) key_pairs: &'a dyn KeyPairSource,
+    pub(crate) event: &'a mut Event,
+}
+
+/// What an operation comes to: the body of the answer, and what is to be stored first.
+pub(crate) struct Outcome {
+    pub(crate) body: Zeroizing<Vec<u8>>,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Outcome {
+    /// An answer that changes nothing.
+    fn read(response: &impl Response) -> Self {
+        Self {
+            body: response.body(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// An answer with a change.
+    fn change(body: Zeroizing<Vec<u8>>, change: Change) -> Self {
+        Self {
+            body,
+            changes: vec![change],
+        }
+    }
+
+    /// The empty answer of an operation that only changes something.
+    fn void(changes: Vec<Change>) -> Self {
+        Self {
+            body: Zeroizing::new(Vec::new()),
+            changes,
+        }
+    }
+}
+
+/// Performs a request of an authenticated caller.
+pub(crate) fn perform(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+) -> Result<Outcome, KmsError> {
+    match request {
+        Request::CancelKeyDeletion(request) => life_cycle::cancel_key_deletion(context, &request),
+        Request::CreateAlias(request) => alias::create_alias(context, &request),
+        Request::CreateKey(request) => key::create_key(context, &request),
+        Request::Decrypt(request) => encryption::decrypt(context, request),
+        Request::DeleteAlias(request) => alias::delete_alias(context, &request),
+        Request::DescribeKey(request) => key::describe_key(context, &request),
+        Request::DisableKey(request) => life_cycle::disable_key(context, &request),
+        Request::EnableKey(request) => life_cycle::enable_key(context, &request),
+        Request::Encrypt(request) => encryption::encrypt(context, &request),
+        Request::GenerateDataKey(request) => data_key::generate_data_key(context, request),
+        Request::GenerateDataKeyPair(request) => {
+            data_key_pair::generate_data_key_pair(context, request)
+        }
+        Request::GenerateDataKeyPairWithoutPlaintext(request) => {
+            data_key_pair::generate_data_key_pair_without_plaintext(context, &request)
+        }
+        Request::GenerateDataKeyWithoutPlaintext(request) => {
+            data_key::generate_data_key_without_plaintext(context, &request)
+        }
+        Request::GenerateRandom(request) => random::generate_random(context, request),
+        Request::ListAliases(request) => alias::list_aliases(context, &request),
+        Request::ListKeys(request) => key::list_keys(context, &request),
+        Request::ReEncrypt(request) => encryption::re_encrypt(context, &request),
+        Request::ScheduleKeyDeletion(request) => {
+            life_cycle::schedule_key_deletion(context, &request)
+        }
+        Request::UpdateAlias(request) => alias::update_alias(context, &request),
+    }
+}
+
+impl Context<'_> {
+    /// The caller's account.
+    fn account(&self) -> AccountId {
+        self.caller.principal.account()
+    }
+
+    /// Finds the key that a request names and decides whether the caller may do this to it.
+    ///
+    /// A key of another account is denied in the words AWS uses for one that does not exist.
+    fn permit<A: Action>(
+        &mut self,
+        action: A,
+        name: &str,
+        names: Names,
+        conditions: &Conditions<'_>,
+    ) -> Result<Permit<A>, KmsError> {
+        let found = self.find::<A>(name, names)?;
+        self.permit_found(action, found, conditions)
+    }
+
+    /// Decides whether the caller may do this to a key that was found.
+    fn permit_found<A: Action>(
+        &mut self,
+        action: A,
+        found: Found,
+        conditions: &Conditions<'_>,
+    ) -> Result<Permit<A>, KmsError> {
+        self.event.key(&found.key);
+        let conditions = Conditions {
+            request_alias: found.alias.as_ref(),
+            ..*conditions
+        };
+        self.permit_resource(action, found.key, &conditions)
+    }
+
+    /// Decides whether the caller may do this to this resource, and records the decision.
+    fn permit_resource<A: Action, R: Resource>(
+        &mut self,
+        action: A,
+        resource: R,
+        conditions: &Conditions<'_>,
+    ) -> Result<Permit<A, R>, KmsError> {
+        match authorize(&self.caller.principal, action, resource, conditions) {
+            Ok(permit) => {
+                self.event.authorization(A::NAME, permit.basis().as_str());
+                Ok(permit)
+            }
+            Err(denial) => {
+                self.event.authorization(A::NAME, denial.basis.as_str());
+                Err(denial.error)
+            }
+        }
+    }
+}
+
+/// Where a dry run ends: everything was checked, nothing is done.
+fn stop_if_dry_run(dry_run: bool) -> Result<(), KmsError> {
+    if dry_run {
+        Err(KmsError::DryRunOperation)
+    } else {
+        Ok(())
+    }
+}

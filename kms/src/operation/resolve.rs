@@ -1,0 +1,107 @@
+//! Which key a request means: from a `KeyId` member in any of its forms to a key that exists.
+
+use std::sync::Arc;
+
+use crate::error::KmsError;
+use crate::key::Key;
+use crate::name::{self, AccountId, AliasName, KeyRef, Region};
+use crate::permit::{self, Action};
+
+use super::Context;
+
+/// Which names of a key an operation takes.
+#[derive(Clone, Copy)]
+pub(super) enum Names {
+    /// Id, key ARN, alias or alias ARN: operations that use a key.
+    All,
+    /// Id or key ARN: operations that manage one.
+    IdOrArn,
+}
+
+/// A key that a request names.
+pub(super) struct Found {
+    /// The key.
+    pub(super) key: Arc<Key>,
+    /// The alias it was named by.
+    pub(super) alias: Option<AliasName>,
+}
+
+impl Context<'_> {
+    /// The key that a name stands for, looked for on behalf of an action.
+    ///
+    /// # Errors
+    ///
+    /// NotFoundException in AWS's words for a name of nothing. In another account what does not
+    /// exist is denied like what exists.
+    pub(super) fn find<A: Action>(&self, name: &str, names: Names) -> Result<Found, KmsError> {
+        let key_ref = match names {
+            Names::All => KeyRef::parse(name)?,
+            Names::IdOrArn => KeyRef::parse_without_alias(name)?,
+        };
+        let here = &self.caller.region;
+        let (account, region) = match &key_ref {
+            KeyRef::Id(_) | KeyRef::Alias(_) => (self.account(), here),
+            KeyRef::Arn {
+                account, region, ..
+            }
+            | KeyRef::AliasArn {
+                account, region, ..
+            } => (*account, region),
+        };
+        if region != here {
+            return Err(KmsError::other_region(region));
+        }
+        let found = match &key_ref {
+            KeyRef::Id(id) | KeyRef::Arn { id, .. } => {
+                let key = self.state.key(account, region, *id);
+                key.map(|key| Found::new(key, None))
+                    .ok_or_else(|| KmsError::key_not_found(&name::key_arn(region, account, *id)))
+            }
+            KeyRef::Alias(alias) | KeyRef::AliasArn { alias, .. } => self
+                .key_behind(account, region, alias)
+                .map(|key| Found::new(key, Some(alias.clone())))
+                .ok_or_else(|| KmsError::alias_not_found(&name::alias_arn(region, account, alias))),
+        };
+        found.map_err(|error| {
+            if account == self.account() {
+                error
+            } else {
+                permit::denied_elsewhere(&self.caller.principal, A::NAME)
+            }
+        })
+    }
+
+    /// The same, for operations that other accounts' keys are no matter of.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find`](Self::find); a key of another account is denied.
+    pub(super) fn find_own<A: Action>(&self, name: &str) -> Result<Found, KmsError> {
+        let found = self.find::<A>(name, Names::IdOrArn)?;
+        if found.key.account() != self.account() {
+            return Err(permit::denied_elsewhere(&self.caller.principal, A::NAME));
+        }
+        Ok(found)
+    }
+
+    /// The key that an alias names.
+    fn key_behind(
+        &self,
+        account: AccountId,
+        region: &Region,
+        alias: &AliasName,
+    ) -> Option<&Arc<Key>> {
+        let alias = self.state.alias(account, region, alias)?;
+        self.state.key(account, region, alias.target)
+    }
+}
+
+impl Found {
+    /// A key, and the alias it was named by.
+    pub(super) fn new(key: &Arc<Key>, alias: Option<AliasName>) -> Self {
+        Self {
+            key: Arc::clone(key),
+            alias,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The requests, one type for each operation, with every member of the service model.
+//!
+//! Members are as AWS's model constrains them and no further checked: a `key_id` is a text of 1 to
+//! 2048 characters, not yet a key.
+
+mod aliases;
+mod cryptography;
+mod keys;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use aliases::{CreateAlias, DeleteAlias, ListAliases, UpdateAlias};
+pub use cryptography::{
+    Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+    GenerateDataKeyWithoutPlaintext, GenerateRandom, ReEncrypt,
+};
+pub use keys::{
+    CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, ListKeys,
+    ScheduleKeyDeletion, Tag,
+};
+
+use crate::error::KmsError;
+
+use super::json::Object;
+use super::members::Members;
+use super::operation::OperationName;
+use super::spec::KeyEncryptionAlgorithm;
+use super::violation::Violations;
+
+/// A request of one of the operations.
+///
+/// Not `Debug`: it may hold plaintext.
+#[allow(missing_docs, reason = "each variant is the request type of its name")]
+pub enum Request<'a> {
+    CancelKeyDeletion(CancelKeyDeletion<'a>),
+    CreateAlias(CreateAlias<'a>),
+    CreateKey(CreateKey<'a>),
+    Decrypt(Decrypt<'a>),
+    DeleteAlias(DeleteAlias<'a>),
+    DescribeKey(DescribeKey<'a>),
+    DisableKey(DisableKey<'a>),
+    EnableKey(EnableKey<'a>),
+    Encrypt(Encrypt<'a>),
+    GenerateDataKey(GenerateDataKey<'a>),
+    GenerateDataKeyPair(GenerateDataKeyPair<'a>),
+    GenerateDataKeyPairWithoutPlaintext(GenerateDataKeyPairWithoutPlaintext<'a>),
+    GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintext<'a>),
+    GenerateRandom(GenerateRandom<'a>),
+    ListAliases(ListAliases<'a>),
+    ListKeys(ListKeys<'a>),
+    ReEncrypt(ReEncrypt<'a>),
+    ScheduleKeyDeletion(ScheduleKeyDeletion<'a>),
+    UpdateAlias(UpdateAlias<'a>),
+}
+
+/// Reads the body of a request.
+///
+/// # Errors
+///
+/// SerializationException if it is not a JSON object or a member has the wrong JSON type,
+/// ValidationException with all violated constraints, UnsupportedOperationException for an
+/// operation that this server does not have yet.
+pub fn parse(operation: OperationName, body: &[u8]) -> Result<Request<'_>, KmsError> {
+    let object = Object::parse(body)?;
+    let mut violations = Violations::default();
+    let request = read(operation, &mut Members::new(object, &mut violations))?;
+    violations.into_result()?;
+    Ok(request)
+}
+
+fn read<'a>(
+    operation: OperationName,
+    members: &mut Members<'_, 'a>,
+) -> Result<Request<'a>, KmsError> {
+    use OperationName as Name;
+    match operation {
+        Name::CancelKeyDeletion => CancelKeyDeletion::read(members).map(Request::CancelKeyDeletion),
+        Name::CreateAlias => CreateAlias::read(members).map(Request::CreateAlias),
+        Name::CreateKey => CreateKey::read(members).map(Request::CreateKey),
+        Name::Decrypt => Decrypt::read(members).map(Request::Decrypt),
+        Name::DeleteAlias => DeleteAlias::read(members).map(Request::DeleteAlias),
+        Name::DescribeKey => DescribeKey::read(members).map(Request::DescribeKey),
+        Name::DisableKey => DisableKey::read(members).map(Request::DisableKey),
+        Name::EnableKey => EnableKey::read(members).map(Request::EnableKey),
+        Name::Encrypt => Encrypt::read(members).map(Request::Encrypt),
+        Name::GenerateDataKey => GenerateDataKey::read(members).map(Request::GenerateDataKey),
+        Name::GenerateDataKeyPair => {
+            GenerateDataKeyPair::read(members).map(Request::GenerateDataKeyPair)
+        }
+        Name::GenerateDataKeyPairWithoutPlaintext => {
+            GenerateDataKeyPairWithoutPlaintext::read(members)
+                .map(Request::GenerateDataKeyPairWithoutPlaintext)
+        }
+        Name::GenerateDataKeyWithoutPlaintext => GenerateDataKeyWithoutPlaintext::read(members)
+            .map(Request::GenerateDataKeyWithoutPlaintext),
+        Name::GenerateRandom => GenerateRandom::read(members).map(Request::GenerateRandom),
+        Name::ListAliases => ListAliases::read(members).map(Request::ListAliases),
+        Name::ListKeys => ListKeys::read(members).map(Request::ListKeys),
+        Name::ReEncrypt => ReEncrypt::read(members).map(Request::ReEncrypt),
+        Name::ScheduleKeyDeletion => {
+            ScheduleKeyDeletion::read(members).map(Request::ScheduleKeyDeletion)
+        }
+        Name::UpdateAlias => UpdateAlias::read(members).map(Request::UpdateAlias),
+        _ => Err(KmsError::UnsupportedOperation(
+            format!("{operation} is not supported by this server.").into(),
+        )),
+    }
+}
+
+/// Whom a plaintext is to be sealed for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Recipient {
+    /// How to seal it. Both members are optional in AWS's model.
+    pub key_encryption_algorithm: Option<KeyEncryptionAlgorithm>,
+    /// The attestation document that holds the recipient's public key.
+    pub attestation_document: Option<Vec<u8>>,
+}
+
+impl Recipient {
+    fn read(members: &mut Members<'_, '_>) -> Result<Self, KmsError> {
+        Ok(Self {
+            key_encryption_algorithm: members.choice("KeyEncryptionAlgorithm")?,
+            attestation_document: members
+                .blob("AttestationDocument", shape::ATTESTATION_DOCUMENT)?,
+        })
+    }
+}

@@ -1,0 +1,284 @@
+//! The enumerations of the service model, with the names they have on the wire.
+
+use std::fmt;
+
+/// An enumeration of the service model, as the request reader sees it.
+pub(super) trait Enumeration: Copy + 'static {
+    /// All values, in the order of the service model.
+    const ALL: &'static [Self];
+
+    /// The name on the wire.
+    fn name(self) -> &'static str;
+}
+
+macro_rules! enumeration {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[allow(missing_docs, reason = "the wire names say it")]
+        pub enum $type { $($(#[$variant_doc])* $variant,)* }
+
+        impl $type {
+            /// All values, in the order of the service model.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The value with this name on the wire.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl Enumeration for $type {
+            const ALL: &'static [Self] = Self::ALL;
+
+            fn name(self) -> &'static str {
+                self.as_str()
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+enumeration! {
+    /// What a KMS key is made of.
+    KeySpec {
+        Rsa2048 = "RSA_2048",
+        Rsa3072 = "RSA_3072",
+        Rsa4096 = "RSA_4096",
+        EccNistP256 = "ECC_NIST_P256",
+        EccNistP384 = "ECC_NIST_P384",
+        EccNistP521 = "ECC_NIST_P521",
+        EccSecgP256k1 = "ECC_SECG_P256K1",
+        SymmetricDefault = "SYMMETRIC_DEFAULT",
+        Hmac224 = "HMAC_224",
+        Hmac256 = "HMAC_256",
+        Hmac384 = "HMAC_384",
+        Hmac512 = "HMAC_512",
+        Sm2 = "SM2",
+        MlDsa44 = "ML_DSA_44",
+        MlDsa65 = "ML_DSA_65",
+        MlDsa87 = "ML_DSA_87",
+        EccNistEdwards25519 = "ECC_NIST_EDWARDS25519",
+        MlKem512 = "ML_KEM_512",
+        MlKem768 = "ML_KEM_768",
+        MlKem1024 = "ML_KEM_1024",
+    }
+}
+
+impl KeySpec {
+    /// The values the deprecated `CustomerMasterKeySpec` may have.
+    pub const CUSTOMER_MASTER_KEY_SPECS: &[Self] = &[
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::EccNistP256,
+        Self::EccNistP384,
+        Self::EccNistP521,
+        Self::EccSecgP256k1,
+        Self::SymmetricDefault,
+        Self::Hmac224,
+        Self::Hmac256,
+        Self::Hmac384,
+        Self::Hmac512,
+        Self::Sm2,
+    ];
+}
+
+enumeration! {
+    /// What a KMS key is for.
+    KeyUsage {
+        SignVerify = "SIGN_VERIFY",
+        EncryptDecrypt = "ENCRYPT_DECRYPT",
+        GenerateVerifyMac = "GENERATE_VERIFY_MAC",
+        KeyAgreement = "KEY_AGREEMENT",
+        EncapsulateDecapsulate = "ENCAPSULATE_DECAPSULATE",
+    }
+}
+
+enumeration! {
+    /// The state of a KMS key.
+    KeyState {
+        Creating = "Creating",
+        Enabled = "Enabled",
+        Disabled = "Disabled",
+        PendingDeletion = "PendingDeletion",
+        PendingImport = "PendingImport",
+        PendingReplicaDeletion = "PendingReplicaDeletion",
+        Unavailable = "Unavailable",
+        Updating = "Updating",
+    }
+}
+
+impl KeyState {
+    /// The state in the words of AWS's messages: `pending deletion`.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::PendingDeletion => "pending deletion",
+            Self::PendingImport => "pending import",
+            Self::PendingReplicaDeletion => "pending replica deletion",
+            Self::Unavailable => "unavailable",
+            Self::Updating => "updating",
+        }
+    }
+}
+
+enumeration! {
+    /// Where a key's material comes from.
+    Origin {
+        AwsKms = "AWS_KMS",
+        External = "EXTERNAL",
+        AwsCloudHsm = "AWS_CLOUDHSM",
+        ExternalKeyStore = "EXTERNAL_KEY_STORE",
+    }
+}
+
+enumeration! {
+    /// Who manages a key.
+    KeyManager {
+        Aws = "AWS",
+        Customer = "CUSTOMER",
+    }
+}
+
+enumeration! {
+    /// Whether imported material has an end.
+    ExpirationModel {
+        Expires = "KEY_MATERIAL_EXPIRES",
+        DoesNotExpire = "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    }
+}
+
+enumeration! {
+    /// Which of its set a multi-Region key is.
+    MultiRegionKeyType {
+        Primary = "PRIMARY",
+        Replica = "REPLICA",
+    }
+}
+
+enumeration! {
+    /// The length of a data key, by cipher.
+    DataKeySpec {
+        Aes256 = "AES_256",
+        Aes128 = "AES_128",
+    }
+}
+
+impl DataKeySpec {
+    /// The length of such a data key in bytes.
+    pub const fn number_of_bytes(self) -> usize {
+        match self {
+            Self::Aes256 => 32,
+            Self::Aes128 => 16,
+        }
+    }
+}
+
+enumeration! {
+    /// What a data key pair is made of.
+    KeyPairSpec {
+        Rsa2048 = "RSA_2048",
+        Rsa3072 = "RSA_3072",
+        Rsa4096 = "RSA_4096",
+        EccNistP256 = "ECC_NIST_P256",
+        EccNistP384 = "ECC_NIST_P384",
+        EccNistP521 = "ECC_NIST_P521",
+        EccSecgP256k1 = "ECC_SECG_P256K1",
+        Sm2 = "SM2",
+        EccNistEdwards25519 = "ECC_NIST_EDWARDS25519",
+        MlKem512 = "ML_KEM_512",
+        MlKem768 = "ML_KEM_768",
+        MlKem1024 = "ML_KEM_1024",
+    }
+}
+
+enumeration! {
+    /// How Encrypt and Decrypt use a key.
+    EncryptionAlgorithm {
+        SymmetricDefault = "SYMMETRIC_DEFAULT",
+        RsaesOaepSha1 = "RSAES_OAEP_SHA_1",
+        RsaesOaepSha256 = "RSAES_OAEP_SHA_256",
+        Sm2Pke = "SM2PKE",
+    }
+}
+
+enumeration! {
+    /// How Sign and Verify use a key.
+    SigningAlgorithm {
+        RsassaPssSha256 = "RSASSA_PSS_SHA_256",
+        RsassaPssSha384 = "RSASSA_PSS_SHA_384",
+        RsassaPssSha512 = "RSASSA_PSS_SHA_512",
+        RsassaPkcs1V1_5Sha256 = "RSASSA_PKCS1_V1_5_SHA_256",
+        RsassaPkcs1V1_5Sha384 = "RSASSA_PKCS1_V1_5_SHA_384",
+        RsassaPkcs1V1_5Sha512 = "RSASSA_PKCS1_V1_5_SHA_512",
+        EcdsaSha256 = "ECDSA_SHA_256",
+        EcdsaSha384 = "ECDSA_SHA_384",
+        EcdsaSha512 = "ECDSA_SHA_512",
+        Sm2Dsa = "SM2DSA",
+        MlDsaShake256 = "ML_DSA_SHAKE_256",
+        Ed25519Sha512 = "ED25519_SHA_512",
+        Ed25519PhSha512 = "ED25519_PH_SHA_512",
+    }
+}
+
+enumeration! {
+    /// How GenerateMac and VerifyMac use a key.
+    MacAlgorithm {
+        HmacSha224 = "HMAC_SHA_224",
+        HmacSha256 = "HMAC_SHA_256",
+        HmacSha384 = "HMAC_SHA_384",
+        HmacSha512 = "HMAC_SHA_512",
+    }
+}
+
+enumeration! {
+    /// How DeriveSharedSecret uses a key.
+    KeyAgreementAlgorithm {
+        Ecdh = "ECDH",
+    }
+}
+
+enumeration! {
+    /// How Encapsulate and Decapsulate use a key.
+    EncapsulationAlgorithm {
+        MlKem = "ML_KEM",
+    }
+}
+
+enumeration! {
+    /// How plaintext is encrypted for a recipient.
+    KeyEncryptionAlgorithm {
+        RsaesOaepSha256 = "RSAES_OAEP_SHA_256",
+    }
+}
+
+enumeration! {
+    /// What a dry run leaves out.
+    DryRunModifier {
+        IgnoreCiphertext = "IGNORE_CIPHERTEXT",
+    }
+}
+
+enumeration! {
+    /// Whose keys ListKeys lists.
+    ResourceOwner {
+        Caller = "SELF",
+        OtherAccountsViaRam = "OTHER_ACCOUNTS_VIA_RAM",
+    }
+}

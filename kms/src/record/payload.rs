@@ -1,0 +1,309 @@
+//! What is inside a record, in CBOR.
+//!
+//! Every payload is an array whose places never change their meaning. A new version
+//! appends places, which older records lack (so they are optional); enumerations are kept
+//! under their names in the AWS API. Strings and secrets are borrowed: from the object when
+//! a record is written, from the opened record, which is wiped, when it is read.
+
+use std::collections::BTreeMap;
+
+use attestation::Timestamp;
+use minicbor::{CborLen, Decode, Encode};
+use rand_core::CryptoRng;
+
+use super::key_token::{open_token, seal_token};
+use super::{DomainKey, EdgeSecret};
+use crate::crypto::SecretKey;
+use crate::key::{Alias, BackingKey, BackingKeyId, Key};
+use crate::name::{AccountId, KeyId};
+use crate::principal::{Access, AccessKey, Principal, PrincipalKind};
+use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin};
+use crate::sigv4::SecretAccessKey;
+
+#[derive(CborLen, Decode, Encode)]
+pub(super) struct DomainKeyPayload<'a> {
+    #[n(0)]
+    epoch: u32,
+    #[n(1)]
+    created: u64,
+    #[cbor(b(2), with = "minicbor::bytes")]
+    sealing: &'a [u8],
+    #[cbor(b(3), with = "minicbor::bytes")]
+    naming: &'a [u8],
+}
+
+impl<'a> DomainKeyPayload<'a> {
+    pub(super) fn new(domain_key: &'a DomainKey) -> Self {
+        Self {
+            epoch: domain_key.epoch,
+            created: domain_key.created.as_millis(),
+            sealing: domain_key.sealing.expose(),
+            naming: domain_key.naming.expose(),
+        }
+    }
+
+    pub(super) fn into_domain_key(self) -> Option<DomainKey> {
+        Some(DomainKey {
+            epoch: self.epoch,
+            created: Timestamp::from_millis(self.created),
+            sealing: SecretKey::from_bytes(self.sealing.try_into().ok()?),
+            naming: SecretKey::from_bytes(self.naming.try_into().ok()?),
+        })
+    }
+}
+
+#[derive(CborLen, Decode, Encode)]
+pub(super) struct KeyPayload<'a> {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    account: [u8; 12],
+    #[b(1)]
+    region: &'a str,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    id: [u8; KeyId::LEN],
+    #[n(3)]
+    created: u64,
+    #[b(4)]
+    description: &'a str,
+    #[b(5)]
+    spec: &'a str,
+    #[b(6)]
+    usage: &'a str,
+    #[b(7)]
+    origin: &'a str,
+    #[b(8)]
+    state: &'a str,
+    #[n(9)]
+    deletion_date: Option<u64>,
+    #[b(10)]
+    policy: Option<&'a str>,
+    #[b(11)]
+    tags: BTreeMap<&'a str, &'a str>,
+    #[n(12)]
+    backing: Vec<BackingKeyPayload>,
+}
+
+#[derive(CborLen, Decode, Encode)]
+struct BackingKeyPayload {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    id: [u8; BackingKeyId::LEN],
+    #[n(1)]
+    created: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    token: Vec<u8>,
+}
+
+impl<'a> KeyPayload<'a> {
+    pub(super) fn new(key: &'a Key, domain_key: &DomainKey, random: &mut dyn CryptoRng) -> Self {
+        let backing = key.backing.iter().map(|backing| BackingKeyPayload {
+            id: *backing.id().as_bytes(),
+            created: backing.created().as_millis(),
+            token: seal_token(domain_key, key.id(), backing, random),
+        });
+        let tags = key.tags.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        Self {
+            account: *key.account().as_bytes(),
+            region: key.region().as_str(),
+            id: key.id().to_bytes(),
+            created: key.created.as_millis(),
+            description: &key.description,
+            spec: key.spec.as_str(),
+            usage: key.usage.as_str(),
+            origin: key.origin.as_str(),
+            state: key.state.as_str(),
+            deletion_date: key.deletion_date.map(Timestamp::as_millis),
+            policy: key.policy.as_deref(),
+            tags: tags.collect(),
+            backing: backing.collect(),
+        }
+    }
+
+    pub(super) fn into_key(self, domain_key: &DomainKey) -> Option<Key> {
+        let id = KeyId::from_bytes(&self.id)?;
+        let tags = self.tags.into_iter();
+        let backing = self
+            .backing
+            .into_iter()
+            .map(|payload| payload.into_backing_key(id, domain_key))
+            .collect::<Option<_>>()?;
+        let mut key = Key::new(
+            account(&self.account)?,
+            self.region.parse().ok()?,
+            id,
+            Timestamp::from_millis(self.created),
+            backing,
+        );
+        key.description = self.description.into();
+        key.spec = KeySpec::from_name(self.spec)?;
+        key.usage = KeyUsage::from_name(self.usage)?;
+        key.origin = Origin::from_name(self.origin)?;
+        key.state = KeyState::from_name(self.state)?;
+        key.deletion_date = self.deletion_date.map(Timestamp::from_millis);
+        key.policy = self.policy.map(Into::into);
+        key.tags = tags.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        Some(key)
+    }
+}
+
+impl BackingKeyPayload {
+    /// The id is computed from the material again: it has to be the one that was stored.
+    fn into_backing_key(self, key: KeyId, domain_key: &DomainKey) -> Option<BackingKey> {
+        let id = BackingKeyId::from_bytes(self.id);
+        let material = open_token(domain_key, key, &id, &self.token)?;
+        let backing = BackingKey::new(key, material, Timestamp::from_millis(self.created));
+        (*backing.id() == id).then_some(backing)
+    }
+}
+
+#[derive(CborLen, Decode, Encode)]
+pub(super) struct AliasPayload<'a> {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    account: [u8; 12],
+    #[b(1)]
+    region: &'a str,
+    #[b(2)]
+    name: &'a str,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    target: [u8; KeyId::LEN],
+    #[n(4)]
+    created: u64,
+    #[n(5)]
+    updated: u64,
+}
+
+impl<'a> AliasPayload<'a> {
+    pub(super) fn new(alias: &'a Alias) -> Self {
+        Self {
+            account: *alias.account.as_bytes(),
+            region: alias.region.as_str(),
+            name: alias.name.as_str(),
+            target: alias.target.to_bytes(),
+            created: alias.created.as_millis(),
+            updated: alias.updated.as_millis(),
+        }
+    }
+
+    pub(super) fn into_alias(self) -> Option<Alias> {
+        Some(Alias {
+            account: account(&self.account)?,
+            region: self.region.parse().ok()?,
+            name: self.name.parse().ok()?,
+            target: KeyId::from_bytes(&self.target)?,
+            created: Timestamp::from_millis(self.created),
+            updated: Timestamp::from_millis(self.updated),
+        })
+    }
+}
+
+#[derive(CborLen, Decode, Encode)]
+pub(super) struct PrincipalPayload<'a> {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    account: [u8; 12],
+    /// Absent for the root user.
+    #[b(1)]
+    user: Option<UserPayload<'a>>,
+    #[n(2)]
+    full_access: bool,
+    #[n(3)]
+    created: u64,
+}
+
+#[derive(CborLen, Decode, Encode)]
+struct UserPayload<'a> {
+    #[b(0)]
+    name: &'a str,
+    #[b(1)]
+    id: &'a str,
+}
+
+impl<'a> PrincipalPayload<'a> {
+    pub(super) fn new(principal: &'a Principal) -> Self {
+        let user = match principal.kind() {
+            PrincipalKind::Root => None,
+            PrincipalKind::User { name, id } => Some(UserPayload { name, id }),
+        };
+        Self {
+            account: *principal.account().as_bytes(),
+            user,
+            full_access: principal.access == Access::Full,
+            created: principal.created.as_millis(),
+        }
+    }
+
+    pub(super) fn into_principal(self) -> Option<Principal> {
+        let account = account(&self.account)?;
+        let created = Timestamp::from_millis(self.created);
+        let mut principal = match self.user {
+            None => Principal::root(account, created),
+            Some(user) => {
+                Principal::user_with_id(account, user.name, user.id, Access::None, created)
+            }
+        };
+        principal.access = if self.full_access {
+            Access::Full
+        } else {
+            Access::None
+        };
+        Some(principal)
+    }
+}
+
+#[derive(CborLen, Decode, Encode)]
+pub(super) struct AccessKeyPayload<'a> {
+    #[b(0)]
+    id: &'a str,
+    #[b(1)]
+    secret: &'a str,
+    #[b(2)]
+    principal: &'a str,
+    #[n(3)]
+    created: u64,
+    #[n(4)]
+    active: bool,
+}
+
+impl<'a> AccessKeyPayload<'a> {
+    pub(super) fn new(access_key: &'a AccessKey) -> Self {
+        Self {
+            id: &access_key.id,
+            secret: access_key.secret.expose(),
+            principal: &access_key.principal,
+            created: access_key.created.as_millis(),
+            active: access_key.active,
+        }
+    }
+
+    pub(super) fn into_access_key(self) -> AccessKey {
+        AccessKey {
+            id: self.id.into(),
+            secret: SecretAccessKey::new(self.secret.to_owned()),
+            principal: self.principal.into(),
+            created: Timestamp::from_millis(self.created),
+            active: self.active,
+        }
+    }
+}
+
+#[derive(CborLen, Decode, Encode)]
+pub(super) struct EdgeSecretPayload<'a> {
+    #[b(0)]
+    name: &'a str,
+    #[cbor(b(1), with = "minicbor::bytes")]
+    bytes: &'a [u8],
+}
+
+impl<'a> EdgeSecretPayload<'a> {
+    pub(super) fn new(secret: &'a EdgeSecret) -> Self {
+        Self {
+            name: secret.name(),
+            bytes: secret.expose(),
+        }
+    }
+
+    pub(super) fn into_edge_secret(self) -> EdgeSecret {
+        EdgeSecret::new(self.name, self.bytes)
+    }
+}
+
+fn account(digits: &[u8; 12]) -> Option<AccountId> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}

@@ -1,0 +1,220 @@
+//! Signature Version 4: who is calling, proven by a signature over the whole request.
+//!
+//! [`Authorization::parse`] reads what the client claims; the engine then looks up the access key
+//! it names; [`verify`] checks the claim. Only the `Authorization` header is supported, not
+//! signatures in the query string, which no KMS client makes.
+//!
+//! Everything here works on the request as it was received: the client may call this server by
+//! any name, as long as that name is the one it signed. Texts are AWS's, as clients and people
+//! search for them; which are recorded and which documented is said beside each.
+//!
+//! The algorithm: <https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html>.
+
+mod authorization;
+mod canonical;
+mod date;
+mod signing_key;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use attestation::Timestamp;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+pub use authorization::Authorization;
+pub use signing_key::{SecretAccessKey, SigningKey};
+
+use crate::call::Call;
+use crate::error::KmsError;
+use crate::name::Region;
+
+/// The service name in every credential scope that is for us.
+const SERVICE: &str = "kms";
+
+/// What a credential scope ends in.
+const TERMINATOR: &str = "aws4_request";
+
+/// How far a request's date may be off, either way.
+const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// A caller whose signature has been verified. Only [`verify`] makes one.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    access_key_id: String,
+    region: Region,
+}
+
+impl Authenticated {
+    /// The access key the request was signed with.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// The region the request was signed for, which is the region it is served in.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+/// Verifies the signature of a call.
+///
+/// `secret` is that of the access key in `authorization`, or `None` if there is no such active
+/// key. An unknown key costs the same work as a wrong signature, and whatever else is wrong, the
+/// answer tells only that it is unknown (as DynamoDB was seen to do in 2026).
+///
+/// # Errors
+///
+/// UnrecognizedClientException for an unknown key; InvalidSignatureException for a signature that
+/// does not match, that is not for this service or a region, that is more than five minutes off
+/// `now`, or that leaves out a header it must cover.
+pub fn verify(
+    call: &Call<'_>,
+    authorization: &Authorization<'_>,
+    secret: Option<&SecretAccessKey>,
+    now: Timestamp,
+) -> Result<Authenticated, KmsError> {
+    let stand_in = SecretAccessKey::new(String::from("an access key that does not exist"));
+    let key = SigningKey::derive(
+        secret.unwrap_or(&stand_in),
+        authorization.date(),
+        authorization.region(),
+    );
+    let verified = verify_with(call, authorization, &key, now);
+    match secret {
+        Some(_) => verified,
+        None => Err(KmsError::UnrecognizedClient(
+            "The security token included in the request is invalid.".into(),
+        )),
+    }
+}
+
+/// Verifies the signature of a call with the signing key of the authorization's access key, date
+/// and region.
+///
+/// Half of [`verify`], for callers that keep signing keys: one is good for a whole day.
+///
+/// # Errors
+///
+/// Those of [`verify`], but for the unknown key.
+pub fn verify_with(
+    call: &Call<'_>,
+    authorization: &Authorization<'_>,
+    key: &SigningKey,
+    now: Timestamp,
+) -> Result<Authenticated, KmsError> {
+    check_skew(authorization, now)?;
+    canonical::check_signed_headers(call, authorization)?;
+    let region = check_scope(authorization)?;
+    let expected = signature(call, authorization, key)?;
+    if bool::from(
+        expected
+            .as_bytes()
+            .ct_eq(authorization.signature().as_bytes()),
+    ) {
+        Ok(Authenticated {
+            access_key_id: authorization.access_key_id().to_owned(),
+            region,
+        })
+    } else {
+        Err(mismatch())
+    }
+}
+
+/// The signature that the call must have, in hexadecimal digits.
+fn signature(
+    call: &Call<'_>,
+    authorization: &Authorization<'_>,
+    key: &SigningKey,
+) -> Result<String, KmsError> {
+    let body_sha256 = hex::encode(Sha256::digest(call.body));
+    let claimed = call.headers.get("x-amz-content-sha256");
+    if claimed.is_some_and(|claimed| claimed.as_bytes() != body_sha256.as_bytes()) {
+        return Err(mismatch());
+    }
+    let canonical_request = canonical::request(call, authorization, &body_sha256);
+    let string_to_sign = format!(
+        "AWS4-HMAC-SHA256\n{}\n{}\n{}",
+        authorization.signed_at_text(),
+        authorization.scope(),
+        hex::encode(Sha256::digest(&canonical_request)),
+    );
+    Ok(hex::encode(key.sign(string_to_sign.as_bytes())))
+}
+
+/// Whether the request was signed within five minutes of now. The texts are recorded; SDKs look
+/// for their beginnings and correct their clocks.
+fn check_skew(authorization: &Authorization<'_>, now: Timestamp) -> Result<(), KmsError> {
+    let (earliest, latest) = (now - MAX_SKEW, now + MAX_SKEW);
+    let signed_at = authorization.signed_at().as_secs();
+    let message = if signed_at < earliest.as_secs() {
+        format!(
+            "Signature expired: {} is now earlier than {} ({} - 5 min.)",
+            authorization.signed_at_text(),
+            date::basic_format(earliest),
+            date::basic_format(now),
+        )
+    } else if signed_at > latest.as_secs() {
+        format!(
+            "Signature not yet current: {} is still later than {} ({} + 5 min.)",
+            authorization.signed_at_text(),
+            date::basic_format(latest),
+            date::basic_format(now),
+        )
+    } else {
+        return Ok(());
+    };
+    Err(KmsError::InvalidSignature(message.into()))
+}
+
+/// Whether the credential scope is for this service. All that is wrong comes in one message, as
+/// recorded by dynalite; the wording of the region's part is the documentation's.
+fn check_scope(authorization: &Authorization<'_>) -> Result<Region, KmsError> {
+    let mut wrong = String::new();
+    let region = authorization.region().parse();
+    if region.is_err() {
+        // Writing to a String can't fail.
+        let _ = write!(
+            wrong,
+            "Credential should be scoped to a valid Region, not '{}'. ",
+            authorization.region()
+        );
+    }
+    if authorization.service() != SERVICE {
+        let _ = write!(
+            wrong,
+            "Credential should be scoped to correct service: '{SERVICE}'. "
+        );
+    }
+    if authorization.terminator() != TERMINATOR {
+        let _ = write!(
+            wrong,
+            "Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{}'. ",
+            authorization.terminator()
+        );
+    }
+    let signed_at = authorization.signed_at_text();
+    let day = signed_at.get(..8).unwrap_or_default();
+    if authorization.date() != day {
+        let _ = write!(
+            wrong,
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{day}', from '{signed_at}'. ",
+            authorization.date()
+        );
+    }
+    match region {
+        Ok(region) if wrong.is_empty() => Ok(region),
+        _ => Err(KmsError::InvalidSignature(
+            wrong.trim_end().to_owned().into(),
+        )),
+    }
+}
+
+/// The one answer to every signature that is not right.
+fn mismatch() -> KmsError {
+    KmsError::InvalidSignature(
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.".into(),
+    )
+}

@@ -1,0 +1,157 @@
+//! What the server knows: an immutable snapshot, and how one becomes the next.
+//!
+//! Readers hold a [`State`], which never changes under them. A writer puts the [`Change`]s
+//! of one or many calls into a [`Batch`] and seals it: out come the next state and the
+//! [`Transaction`] that makes the store hold it. Once the store has taken the transaction
+//! the next state is the current one; if the store refuses, it is dropped and nothing has
+//! happened. [`Opening`] reads a state back from a store and refuses any store that does
+//! not hold exactly what was committed.
+
+mod batch;
+mod opening;
+mod ordered_set;
+mod table;
+mod tables;
+
+use std::sync::Arc;
+
+use attestation::Timestamp;
+use rand_core::CryptoRng;
+
+use crate::name::{AccountId, AliasName, KeyId, Region};
+use crate::record::{DomainKey, Head};
+use tables::Tables;
+
+pub use crate::key::{Alias, BackingKey, BackingKeyId, Key};
+pub use crate::principal::{AccessKey, Principal};
+pub use crate::record::{EdgeSecret, RecordId, RootKey, StateError};
+pub use batch::{Batch, Change, Transaction};
+pub use opening::Opening;
+
+/// A snapshot of everything: keys, aliases, principals, secrets. Cloning is cheap and
+/// shares all of it.
+#[derive(Clone)]
+pub struct State {
+    tables: Tables,
+    sealing: Arc<Sealing>,
+    head: Head,
+    /// The hash of the sealed head in the store.
+    head_hash: [u8; 32],
+}
+
+/// What records are sealed under.
+struct Sealing {
+    root_key: RootKey,
+    domain_key: DomainKey,
+}
+
+impl State {
+    /// The first state of a new store, which holds no keys and nobody to use them, and the
+    /// transaction that makes the (empty) store hold it.
+    pub fn genesis(
+        root_key: &RootKey,
+        random: &mut dyn CryptoRng,
+        now: Timestamp,
+    ) -> (Self, Transaction) {
+        batch::genesis(root_key, random, now)
+    }
+
+    /// The key with this id.
+    pub fn key(&self, account: AccountId, region: &Region, id: KeyId) -> Option<&Arc<Key>> {
+        self.tables.scope(account, region)?.keys.get(&id)
+    }
+
+    /// The keys whose ids come after `start`, or all keys, in the order of their ids.
+    pub fn keys_after(
+        &self,
+        account: AccountId,
+        region: &Region,
+        start: Option<KeyId>,
+    ) -> impl Iterator<Item = &Arc<Key>> {
+        let scope = self.tables.scope(account, region);
+        scope
+            .into_iter()
+            .flat_map(move |scope| scope.keys.after(start))
+    }
+
+    /// The alias with this name.
+    pub fn alias(
+        &self,
+        account: AccountId,
+        region: &Region,
+        name: &AliasName,
+    ) -> Option<&Arc<Alias>> {
+        self.tables.scope(account, region)?.aliases.get(name)
+    }
+
+    /// The aliases whose names come after `start`, or all aliases, in the order of their names.
+    pub fn aliases_after(
+        &self,
+        account: AccountId,
+        region: &Region,
+        start: Option<&AliasName>,
+    ) -> impl Iterator<Item = &Arc<Alias>> {
+        let scope = self.tables.scope(account, region);
+        scope
+            .into_iter()
+            .flat_map(move |scope| scope.aliases.after(start.cloned()))
+    }
+
+    /// The aliases of a key, in the order of their names.
+    pub fn aliases_of(
+        &self,
+        account: AccountId,
+        region: &Region,
+        key: KeyId,
+    ) -> impl Iterator<Item = &Arc<Alias>> {
+        let scope = self.tables.scope(account, region);
+        scope
+            .into_iter()
+            .flat_map(move |scope| scope.aliases_of(key))
+    }
+
+    /// The keys whose deletion date has come.
+    pub fn due_for_deletion(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
+        self.tables.due_for_deletion(now)
+    }
+
+    /// The principal with this ARN.
+    pub fn principal(&self, arn: &str) -> Option<&Arc<Principal>> {
+        self.tables.principals.get(arn)
+    }
+
+    /// All principals, in the order of their ARNs.
+    pub fn principals(&self) -> impl Iterator<Item = &Arc<Principal>> {
+        self.tables.principals.after(None)
+    }
+
+    /// The access key with this id, active or not.
+    pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
+        self.tables.access_keys.get(id)
+    }
+
+    /// All access keys, in the order of their ids.
+    pub fn access_keys(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
+        self.tables.access_keys.after(None)
+    }
+
+    /// The secret that the enclave's edge keeps under this name.
+    pub fn edge_secret(&self, name: &str) -> Option<&Arc<EdgeSecret>> {
+        self.tables.edge_secrets.get(name)
+    }
+
+    /// The number of commits that led here.
+    pub fn sequence(&self) -> u64 {
+        self.head.sequence
+    }
+
+    /// The epoch of the domain key.
+    pub fn epoch(&self) -> u32 {
+        self.head.epoch
+    }
+
+    /// SHA-256 of the sealed head that the store holds in this state.
+    pub fn head_hash(&self) -> &[u8; 32] {
+        &self.head_hash
+    }
+}

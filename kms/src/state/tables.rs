@@ -1,0 +1,225 @@
+//! Everything a state knows, indexed.
+
+use std::sync::Arc;
+
+use attestation::Timestamp;
+use rpds::HashTrieMapSync;
+
+use super::ordered_set::OrderedSet;
+use super::table::Table;
+use crate::key::{Alias, Key};
+use crate::name::{AccountId, AliasName, KeyId, Region};
+use crate::principal::{AccessKey, Principal};
+use crate::record::{EdgeSecret, Name, Object, Stamp};
+
+/// The objects of all kinds. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Tables {
+    scopes: HashTrieMapSync<(AccountId, Region), Scope>,
+    pub(super) principals: Table<Arc<str>, Principal>,
+    pub(super) access_keys: Table<Arc<str>, AccessKey>,
+    pub(super) edge_secrets: Table<Arc<str>, EdgeSecret>,
+    /// Keys that wait for their deletion, by its date.
+    deletions: OrderedSet<Deletion>,
+}
+
+type Deletion = (Timestamp, AccountId, Region, KeyId);
+
+/// The keys and aliases of one account in one region.
+#[derive(Clone)]
+pub(super) struct Scope {
+    region: Region,
+    pub(super) keys: Table<KeyId, Key>,
+    pub(super) aliases: Table<AliasName, Alias>,
+    /// Aliases by target. A target without a name comes before all of its aliases.
+    targets: OrderedSet<(KeyId, Option<AliasName>)>,
+}
+
+impl Scope {
+    pub(super) fn aliases_of(&self, key: KeyId) -> impl Iterator<Item = &Arc<Alias>> {
+        self.targets
+            .after(Some((key, None)))
+            .take_while(move |(target, _)| *target == key)
+            .filter_map(|(_, name)| self.aliases.get(name.as_ref()?))
+    }
+}
+
+impl Tables {
+    pub(super) fn scope(&self, account: AccountId, region: &Region) -> Option<&Scope> {
+        self.scopes.get(&(account, region.clone()))
+    }
+
+    /// Keys whose deletion date is not after `now`.
+    pub(super) fn due_for_deletion(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
+        self.deletions
+            .after(None)
+            .take_while(move |(date, ..)| *date <= now)
+            .filter_map(|(_, account, region, id)| self.scope(*account, region)?.keys.get(id))
+    }
+
+    pub(super) fn get(&self, name: &Name) -> Option<Object> {
+        match name {
+            Name::Key {
+                account,
+                region,
+                id,
+            } => {
+                let scope = self.scope(*account, region)?;
+                scope.keys.get(id).cloned().map(Object::Key)
+            }
+            Name::Alias {
+                account,
+                region,
+                name,
+            } => {
+                let scope = self.scope(*account, region)?;
+                scope.aliases.get(name).cloned().map(Object::Alias)
+            }
+            Name::Principal { arn } => self.principals.get(arn).cloned().map(Object::Principal),
+            Name::AccessKey { id } => self.access_keys.get(id).cloned().map(Object::AccessKey),
+            Name::EdgeSecret { name } => {
+                self.edge_secrets.get(name).cloned().map(Object::EdgeSecret)
+            }
+        }
+    }
+
+    /// The stamp of the object's record, if it has one.
+    pub(super) fn stamp(&self, name: &Name) -> Option<Stamp> {
+        match name {
+            Name::Key {
+                account,
+                region,
+                id,
+            } => self.scope(*account, region)?.keys.stamp(id),
+            Name::Alias {
+                account,
+                region,
+                name,
+            } => self.scope(*account, region)?.aliases.stamp(name),
+            Name::Principal { arn } => self.principals.stamp(arn),
+            Name::AccessKey { id } => self.access_keys.stamp(id),
+            Name::EdgeSecret { name } => self.edge_secrets.stamp(name),
+        }
+    }
+
+    pub(super) fn put(&mut self, object: Object, stamp: Option<Stamp>) {
+        match object {
+            Object::Key(key) => self.put_key(key, stamp),
+            Object::Alias(alias) => self
+                .scope_mut(alias.account, &alias.region)
+                .put_alias(alias, stamp),
+            Object::Principal(principal) => {
+                let arn = principal.arn().clone();
+                self.principals.insert(arn, principal, stamp);
+            }
+            Object::AccessKey(access_key) => {
+                let id = access_key.id.clone();
+                self.access_keys.insert(id, access_key, stamp);
+            }
+            Object::EdgeSecret(secret) => {
+                let name = secret.name().clone();
+                self.edge_secrets.insert(name, secret, stamp);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &Name) {
+        match name {
+            Name::Key {
+                account,
+                region,
+                id,
+            } => {
+                let removed = self.scope_mut(*account, region).keys.remove(id);
+                self.forget_deletion(removed.as_deref());
+            }
+            Name::Alias {
+                account,
+                region,
+                name,
+            } => self.scope_mut(*account, region).remove_alias(name),
+            Name::Principal { arn } => drop(self.principals.remove(arn)),
+            Name::AccessKey { id } => drop(self.access_keys.remove(id)),
+            Name::EdgeSecret { name } => drop(self.edge_secrets.remove(name)),
+        }
+    }
+
+    fn put_key(&mut self, mut key: Arc<Key>, stamp: Option<Stamp>) {
+        let scope = self.scope_mut(key.account(), key.region());
+        if let Some(key) = Arc::get_mut(&mut key) {
+            key.share_region(&scope.region);
+        }
+        let replaced = scope.keys.insert(key.id(), key.clone(), stamp);
+        self.forget_deletion(replaced.as_deref());
+        if let Some(deletion) = deletion(&key) {
+            self.deletions.insert(deletion);
+        }
+    }
+
+    fn forget_deletion(&mut self, key: Option<&Key>) {
+        if let Some(deletion) = key.and_then(deletion) {
+            self.deletions.remove(&deletion);
+        }
+    }
+
+    fn scope_mut(&mut self, account: AccountId, region: &Region) -> &mut Scope {
+        let name = (account, region.clone());
+        if self.scopes.get(&name).is_none() {
+            let scope = Scope::new(region.clone());
+            self.scopes.insert_mut(name.clone(), scope);
+        }
+        self.scopes
+            .get_mut(&name)
+            .expect("the scope is there or was just made")
+    }
+}
+
+fn deletion(key: &Key) -> Option<Deletion> {
+    let date = key.deletion_date?;
+    Some((date, key.account(), key.region().clone(), key.id()))
+}
+
+impl Scope {
+    fn new(region: Region) -> Self {
+        Self {
+            region,
+            keys: Table::default(),
+            aliases: Table::default(),
+            targets: OrderedSet::default(),
+        }
+    }
+
+    fn put_alias(&mut self, mut alias: Arc<Alias>, stamp: Option<Stamp>) {
+        if let Some(alias) = Arc::get_mut(&mut alias) {
+            alias.region = self.region.clone();
+        }
+        let (name, target) = (alias.name.clone(), alias.target);
+        if let Some(replaced) = self.aliases.insert(name.clone(), alias, stamp) {
+            self.forget_target(&replaced);
+        }
+        self.targets.insert((target, Some(name)));
+    }
+
+    fn remove_alias(&mut self, name: &AliasName) {
+        if let Some(removed) = self.aliases.remove(name) {
+            self.forget_target(&removed);
+        }
+    }
+
+    fn forget_target(&mut self, alias: &Alias) {
+        let entry = (alias.target, Some(alias.name.clone()));
+        self.targets.remove(&entry);
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            scopes: HashTrieMapSync::new_sync(),
+            principals: Table::default(),
+            access_keys: Table::default(),
+            edge_secrets: Table::default(),
+            deletions: OrderedSet::default(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Random histories: what calls might do to a small world.
+
+use std::collections::BTreeMap;
+
+use kms::Timestamp;
+use kms::name::{AccountId, AliasName, KeyId, Region};
+use kms::principal::{Access, AccessKey, Principal};
+use kms::protocol::spec::KeyState;
+use kms::record::EdgeSecret;
+use kms::sigv4::SecretAccessKey;
+use kms::state::{Alias, BackingKey, Change, Key};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rand_core::CryptoRng;
+
+/// One change, in numbers small enough that histories come back to the same things.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edit {
+    subject: Subject,
+    /// Which account, which region, which of the kind.
+    place: (u8, u8, u8),
+    /// `None` deletes.
+    value: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Key,
+    Alias,
+    Principal,
+    AccessKey,
+    EdgeSecret,
+}
+
+/// Batches of edits.
+pub(crate) fn histories(batches: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Vec<Edit>>> {
+    vec(vec(edits(), 1..6), batches)
+}
+
+fn edits() -> impl Strategy<Value = Edit> {
+    let subject = prop_oneof![
+        4 => Just(Subject::Key),
+        4 => Just(Subject::Alias),
+        1 => Just(Subject::Principal),
+        1 => Just(Subject::AccessKey),
+        1 => Just(Subject::EdgeSecret),
+    ];
+    let value = prop_oneof![3 => any::<u8>().prop_map(Some), 1 => Just(None)];
+    (subject, (0..2_u8, 0..2_u8, 0..4_u8), value).prop_map(|(subject, place, value)| Edit {
+        subject,
+        place,
+        value,
+    })
+}
+
+pub(crate) const ACCOUNTS: [&str; 2] = ["123456789012", "000000000000"];
+pub(crate) const REGIONS: [&str; 2] = ["us-east-1", "eu-central-1"];
+
+pub(crate) fn account(number: u8) -> AccountId {
+    ACCOUNTS[usize::from(number)].parse().unwrap()
+}
+
+pub(crate) fn region(number: u8) -> Region {
+    REGIONS[usize::from(number)].parse().unwrap()
+}
+
+pub(crate) fn key_id(number: u8) -> KeyId {
+    KeyId::new([number / 2; 16], number % 2 == 1)
+}
+
+fn alias_name(number: u8) -> AliasName {
+    format!("alias/name-{number}").parse().unwrap()
+}
+
+fn user(place: (u8, u8, u8), value: u8) -> Principal {
+    let created = Timestamp::from_secs(value.into());
+    let access = [Access::Full, Access::None][usize::from(value % 2)];
+    match place.2 {
+        0 => Principal::root(account(place.0), created),
+        number => {
+            let (name, id) = (format!("user{number}"), format!("AIDA{value}"));
+            Principal::user_with_id(account(place.0), &name, &id, access, created)
+        }
+    }
+}
+
+impl Edit {
+    pub(crate) fn change(&self, random: &mut dyn CryptoRng) -> Change {
+        let (account, region) = (account(self.place.0), region(self.place.1));
+        let number = self.place.2;
+        match (self.subject, self.value) {
+            (Subject::Key, Some(value)) => Change::PutKey(self.key(value, random)),
+            (Subject::Key, None) => Change::DeleteKey {
+                account,
+                region,
+                id: key_id(number),
+            },
+            (Subject::Alias, Some(value)) => Change::PutAlias(Alias {
+                account,
+                region,
+                name: alias_name(number),
+                target: key_id(value % 4),
+                created: Timestamp::from_secs(1),
+                updated: Timestamp::from_secs(value.into()),
+            }),
+            (Subject::Alias, None) => Change::DeleteAlias {
+                account,
+                region,
+                name: alias_name(number),
+            },
+            (Subject::Principal, Some(value)) => Change::PutPrincipal(user(self.place, value)),
+            (Subject::Principal, None) => Change::DeletePrincipal {
+                arn: user(self.place, 0).arn().clone(),
+            },
+            (Subject::AccessKey, Some(value)) => Change::PutAccessKey(AccessKey {
+                id: format!("AKIA{number}").into(),
+                secret: SecretAccessKey::new(format!("secret{value}")),
+                principal: user(self.place, 0).arn().clone(),
+                created: Timestamp::from_secs(value.into()),
+                active: value % 2 == 0,
+            }),
+            (Subject::AccessKey, None) => Change::DeleteAccessKey {
+                id: format!("AKIA{number}").into(),
+            },
+            (Subject::EdgeSecret, Some(value)) => {
+                Change::PutEdgeSecret(EdgeSecret::new(&format!("secret-{number}"), &[value; 48]))
+            }
+            (Subject::EdgeSecret, None) => Change::DeleteEdgeSecret {
+                name: format!("secret-{number}").into(),
+            },
+        }
+    }
+
+    fn key(&self, value: u8, random: &mut dyn CryptoRng) -> Key {
+        let (account, region) = (account(self.place.0), region(self.place.1));
+        let id = key_id(self.place.2);
+        let versions = (0..value % 3)
+            .map(|version| BackingKey::generate(id, Timestamp::from_secs(version.into()), random));
+        let created = Timestamp::from_secs(value.into());
+        let mut key = Key::new(account, region, id, created, versions.collect());
+        key.description = format!("description {value}").into();
+        key.state = KeyState::ALL[usize::from(value) % KeyState::ALL.len()];
+        if key.state == KeyState::PendingDeletion {
+            key.deletion_date = Some(Timestamp::from_secs(u64::from(value) + 100));
+        }
+        key.policy = (value.is_multiple_of(5)).then(|| format!("{{\"Id\": {value}}}").into());
+        key.tags = (0..value % 4)
+            .map(|tag| (format!("key{tag}"), "value".into()))
+            .collect();
+        key
+    }
+}
+
+/// What a change does to the things there are, by name: the model of a state.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct World(pub(crate) BTreeMap<String, String>);
+
+impl World {
+    pub(crate) fn apply(&mut self, change: &Change) {
+        let put = |name: (String, String)| (name.0, Some(name.1));
+        let (name, thing) = match change {
+            Change::PutKey(key) => put(describe_key(key)),
+            Change::DeleteKey {
+                account,
+                region,
+                id,
+            } => (format!("key {account} {region} {id}"), None),
+            Change::PutAlias(alias) => put(describe_alias(alias)),
+            Change::DeleteAlias {
+                account,
+                region,
+                name,
+            } => (format!("alias {account} {region} {name}"), None),
+            Change::PutPrincipal(principal) => put(describe_principal(principal)),
+            Change::DeletePrincipal { arn } => (format!("principal {arn}"), None),
+            Change::PutAccessKey(access_key) => put(describe_access_key(access_key)),
+            Change::DeleteAccessKey { id } => (format!("access key {id}"), None),
+            Change::PutEdgeSecret(secret) => put(describe_edge_secret(secret)),
+            Change::DeleteEdgeSecret { name } => (format!("edge secret {name}"), None),
+        };
+        match thing {
+            Some(thing) => self.0.insert(name, thing),
+            None => self.0.remove(&name),
+        };
+    }
+}
+
+pub(crate) fn describe_key(key: &Key) -> (String, String) {
+    let (account, region, id) = (key.account(), key.region(), key.id());
+    let backing = key.backing.iter().map(|backing| {
+        let material = hex::encode(backing.material().expose());
+        format!("{} {:?} {material}", backing.id(), backing.created())
+    });
+    let backing: Vec<_> = backing.collect();
+    let thing = format!(
+        "{} {:?} {} {} {} {} {} {:?} {:?} {:?} {backing:?}",
+        key.arn(),
+        key.created,
+        key.description,
+        key.spec,
+        key.usage,
+        key.origin,
+        key.state,
+        key.deletion_date,
+        key.policy,
+        key.tags,
+    );
+    (format!("key {account} {region} {id}"), thing)
+}
+
+pub(crate) fn describe_alias(alias: &Alias) -> (String, String) {
+    let name = format!("alias {} {} {}", alias.account, alias.region, alias.name);
+    (name, format!("{alias:?}"))
+}
+
+pub(crate) fn describe_principal(principal: &Principal) -> (String, String) {
+    (
+        format!("principal {}", principal.arn()),
+        format!("{principal:?}"),
+    )
+}
+
+pub(crate) fn describe_access_key(access_key: &AccessKey) -> (String, String) {
+    let thing = format!(
+        "{} {} {:?} {}",
+        access_key.secret.expose(),
+        access_key.principal,
+        access_key.created,
+        access_key.active
+    );
+    (format!("access key {}", access_key.id), thing)
+}
+
+pub(crate) fn describe_edge_secret(secret: &EdgeSecret) -> (String, String) {
+    (
+        format!("edge secret {}", secret.name()),
+        hex::encode(secret.expose()),
+    )
+}

@@ -1,0 +1,10 @@
+//! States, batches and stores: against a plain model, and against hostile hosts.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod golden;
+mod history;
+mod hostile;
+mod model;
+mod store;
+#[path = "../../src/test_random.rs"]
+mod test_random;
