@@ -1,0 +1,379 @@
+//! Drives the engine: decides where a call runs, and sees to it that each gets one answer and one
+//! audit event.
+//!
+//! Most calls are answered at once, on the task that received them. Those that change something
+//! go through the [writer](crate::writer), those that make an RSA key pair to threads of their own.
+//! Both run to their end even if the client is gone by then.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use attestation::Timestamp;
+use kms::engine::{Engine, Reply, Response, Route, Step};
+use kms::state::State;
+use kms::{Call, KmsError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinError;
+use tokio::time::timeout;
+
+use crate::audit::AuditQueue;
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::counters::Counters;
+use crate::http::WholeBody;
+use crate::random::Random;
+use crate::writer::{Current, Waiting};
+
+/// A whole request, as it arrived.
+pub(crate) struct Received {
+    pub(crate) method: http::Method,
+    pub(crate) uri: http::Uri,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: WholeBody,
+}
+
+impl Received {
+    /// The request as the engine takes it.
+    fn call(&self) -> Call<'_> {
+        // hyper puts HTTP/2's `:authority` into the URI. An absolute-form target of HTTP/1.1 has
+        // one as well, but there the client signs its Host field.
+        let host = self.headers.get(http::header::HOST);
+        let authority = match host.and_then(|host| host.to_str().ok()) {
+            Some(host) => host,
+            None => self
+                .uri
+                .authority()
+                .map_or("", |authority| authority.as_str()),
+        };
+        Call {
+            method: &self.method,
+            uri: &self.uri,
+            headers: &self.headers,
+            body: &self.body,
+            authority,
+        }
+    }
+}
+
+/// What steps a call: the engine, and what it is given.
+pub(crate) struct Stepper {
+    pub(crate) engine: Engine,
+    pub(crate) current: Current,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) audit: AuditQueue,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Stepper {
+    /// Steps a call on a state. A panic in the engine, which would be a defect, becomes
+    /// KMSInternalException and hurts nothing else: a step has no state of its own.
+    pub(crate) fn step(&self, state: &State, call: &Received) -> Step {
+        let now = self.clock.now();
+        let mut random = self.random.clone();
+        let step = AssertUnwindSafe(|| self.engine.step(state, &call.call(), now, &mut random));
+        catch_unwind(step).unwrap_or_else(|_| {
+            let error = KmsError::KmsInternal("The request failed because of a defect.".into());
+            Step::Reply(self.refuse(call, &error))
+        })
+    }
+
+    /// The refusal of a call that was not stepped.
+    fn refuse(&self, call: &Received, error: &KmsError) -> Reply {
+        self.engine.refuse(
+            &call.call(),
+            error,
+            self.clock.now(),
+            &mut self.random.clone(),
+        )
+    }
+}
+
+/// Answers calls.
+pub(crate) struct Driver {
+    stepper: Arc<Stepper>,
+    writer: mpsc::Sender<Waiting>,
+    commit_time: Duration,
+    key_generation: KeyGeneration,
+}
+
+/// Places on the threads that make RSA key pairs, and before them.
+struct KeyGeneration {
+    threads: Arc<Semaphore>,
+    queue: Semaphore,
+    time: Duration,
+}
+
+impl KeyGeneration {
+    fn new(limits: &Limits) -> Self {
+        let threads = limits.key_generation_threads.max(1);
+        Self {
+            threads: Arc::new(Semaphore::new(threads)),
+            queue: Semaphore::new(limits.key_generation_queue),
+            time: limits.key_generation_time(),
+        }
+    }
+
+    /// A thread to work on, once there is one; none if too many calls wait already, or in time
+    /// none becomes free.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let _in_queue = self.queue.try_acquire().ok()?;
+        let thread = Arc::clone(&self.threads).acquire_owned();
+        timeout(self.time, thread).await.ok()?.ok()
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(
+        stepper: Arc<Stepper>,
+        writer: mpsc::Sender<Waiting>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            stepper,
+            writer,
+            commit_time: limits.commit_time(),
+            key_generation: KeyGeneration::new(limits),
+        }
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.stepper.clock.now()
+    }
+
+    /// The newest durable state.
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.stepper.current.state()
+    }
+
+    /// What is counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.stepper.counters
+    }
+
+    /// Answers a call.
+    pub(crate) async fn answer(self: &Arc<Self>, received: Received) -> Response {
+        let stepper = &self.stepper;
+        if stepper.engine.route(&received.call()) == Route::Slow {
+            return detached(Arc::clone(self).answer_slowly(received)).await;
+        }
+        match stepper.step(&self.state(), &received) {
+            Step::Reply(reply) => self.finish(reply),
+            Step::Commit(_, expected) => {
+                detached(Arc::clone(self).answer_durably(received, expected)).await
+            }
+        }
+    }
+
+    /// Refuses a call of which not everything arrived.
+    pub(crate) fn refuse(&self, received: &Received, error: &KmsError) -> Response {
+        self.finish(self.stepper.refuse(received, error))
+    }
+
+    /// Has the writer answer a call whose reply, if nothing comes in between, is this.
+    async fn answer_durably(self: Arc<Self>, received: Received, expected: Reply) -> Response {
+        let call = Arc::new(received);
+        let (reply, replied) = oneshot::channel();
+        if self.writer.try_send(Waiting { call, reply }).is_err() {
+            let away = self.counters().store_away.load(Ordering::Relaxed);
+            let error = if away {
+                store_away()
+            } else {
+                KmsError::Throttling
+            };
+            return self.finish(expected.fail(&error));
+        }
+        let reply = match timeout(self.commit_time, replied).await {
+            Ok(Ok(reply)) => reply,
+            // The writer ended: it is fenced, and the process is about to end.
+            Ok(Err(_)) => expected.fail(&store_away()),
+            Err(_) => expected.fail(&store_away()),
+        };
+        self.finish(reply)
+    }
+
+    /// Answers a call on a thread where it holds up nobody.
+    async fn answer_slowly(self: Arc<Self>, received: Received) -> Response {
+        let Some(place) = self.key_generation.place().await else {
+            return self.refuse(&received, &KmsError::Throttling);
+        };
+        let this = Arc::clone(&self);
+        let step = move || {
+            let step = this.stepper.step(&this.state(), &received);
+            drop(place);
+            (step, received)
+        };
+        match joined(tokio::task::spawn_blocking(step).await) {
+            (Step::Reply(reply), _) => self.finish(reply),
+            (Step::Commit(_, expected), received) => self.answer_durably(received, expected).await,
+        }
+    }
+
+    /// Counts and records a reply that is about to leave.
+    fn finish(&self, reply: Reply) -> Response {
+        let Reply { response, event } = reply;
+        self.counters().answered(response.status, &event);
+        self.stepper.audit.record(event);
+        response
+    }
+}
+
+/// The error of a change whose outcome is not known.
+fn store_away() -> KmsError {
+    KmsError::DependencyTimeout(
+        "The record store did not answer in time. The change may or may not have taken effect."
+            .into(),
+    )
+}
+
+/// Runs to the end, whether or not somebody still waits for the answer.
+async fn detached(work: impl Future<Output = Response> + Send + 'static) -> Response {
+    joined(tokio::spawn(work).await)
+}
+
+/// What a task returned; its panic, if it had one, goes on here. Nothing cancels such tasks.
+fn joined<T>(result: Result<T, JoinError>) -> T {
+    result.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use http::StatusCode;
+    use kms::key_pair::{AwsLcKeyPairs, KeyPair, KeyPairSource};
+    use kms::protocol::spec::KeyPairSpec;
+    use serde_json::{Value, json};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::counters::get;
+    use crate::testing::{KEY_ID, call, stepper};
+
+    /// A source that panics.
+    struct Defective;
+
+    impl KeyPairSource for Defective {
+        fn generate(&self, _: KeyPairSpec) -> Result<KeyPair, KmsError> {
+            panic!("a defect")
+        }
+    }
+
+    /// A source that says when it begins, and waits until it is told to go on.
+    struct Slow {
+        begun: Sender<()>,
+        go_on: Mutex<Receiver<()>>,
+    }
+
+    impl KeyPairSource for Slow {
+        fn generate(&self, _: KeyPairSpec) -> Result<KeyPair, KmsError> {
+            self.begun.send(()).unwrap();
+            self.go_on.lock().unwrap().recv().unwrap();
+            AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256)
+        }
+    }
+
+    fn driver(key_pairs: impl KeyPairSource + 'static, limits: &Limits) -> Arc<Driver> {
+        let (stepper, _) = stepper(Arc::new(key_pairs), Clock::default());
+        let (writer, _) = mpsc::channel(1);
+        Arc::new(Driver::new(stepper, writer, limits))
+    }
+
+    fn rsa_key_pair() -> Received {
+        let body = json!({ "KeyId": KEY_ID, "KeyPairSpec": "RSA_2048" });
+        call("GenerateDataKeyPair", &body)
+    }
+
+    fn error(response: &Response) -> String {
+        let body: Value = serde_json::from_slice(&response.body).unwrap();
+        body["__type"].as_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_of_its_call_and_of_no_other() {
+        let driver = driver(Defective, &Limits::default());
+        let p256 = json!({ "KeyId": KEY_ID, "KeyPairSpec": "ECC_NIST_P256" });
+        for received in [rsa_key_pair(), call("GenerateDataKeyPair", &p256)] {
+            let response = driver.answer(received).await;
+            assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(error(&response), "KMSInternalException");
+            let fine = driver.answer(call("ListKeys", &json!({}))).await;
+            assert_eq!(fine.status, StatusCode::OK);
+        }
+        assert_eq!(get(&driver.counters().audit_events), 4);
+        assert_eq!(get(&driver.counters().server_errors), 2);
+    }
+
+    #[tokio::test]
+    async fn key_generation_holds_up_nobody_and_its_queue_is_bounded() {
+        let (begun, has_begun) = channel();
+        let (go_on, told) = channel();
+        let slow = Slow {
+            begun,
+            go_on: Mutex::new(told),
+        };
+        let limits = Limits {
+            key_generation_threads: 1,
+            key_generation_queue: 2,
+            ..Limits::default()
+        };
+        let driver = driver(slow, &limits);
+        let first = tokio::spawn({
+            let driver = Arc::clone(&driver);
+            async move { driver.answer(rsa_key_pair()).await }
+        });
+        while has_begun.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        // One is at work; two may wait; of three more one is turned away at once.
+        let mut others = JoinSet::new();
+        for _ in 0..3 {
+            let driver = Arc::clone(&driver);
+            others.spawn(async move { driver.answer(rsa_key_pair()).await });
+        }
+        let turned_away = others.join_next().await.unwrap().unwrap();
+        assert_eq!(error(&turned_away), "ThrottlingException");
+        let fine = driver.answer(call("ListKeys", &json!({}))).await;
+        assert_eq!(fine.status, StatusCode::OK);
+
+        for _ in 0..3 {
+            go_on.send(()).unwrap();
+        }
+        assert_eq!(first.await.unwrap().status, StatusCode::OK);
+        while let Some(other) = others.join_next().await {
+            assert_eq!(other.unwrap().status, StatusCode::OK);
+        }
+        assert_eq!(get(&driver.counters().throttled), 1);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_too_long_for_a_thread_is_turned_away() {
+        let (begun, has_begun) = channel();
+        let (go_on, told) = channel();
+        let slow = Slow {
+            begun,
+            go_on: Mutex::new(told),
+        };
+        let limits = Limits {
+            key_generation_threads: 1,
+            key_generation_milliseconds: 50,
+            ..Limits::default()
+        };
+        let driver = driver(slow, &limits);
+        let busy = tokio::spawn({
+            let driver = Arc::clone(&driver);
+            async move { driver.answer(rsa_key_pair()).await }
+        });
+        while has_begun.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        let response = driver.answer(rsa_key_pair()).await;
+        assert_eq!(error(&response), "ThrottlingException");
+        go_on.send(()).unwrap();
+        assert_eq!(busy.await.unwrap().status, StatusCode::OK);
+    }
+}

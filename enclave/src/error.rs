@@ -1,0 +1,134 @@
+//! Why an enclave does not start, or stops: for the operator, with what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use attestation::NsmError;
+use kms::seed::SeedError;
+use kms::state::StateError;
+use link::Address;
+
+use crate::tls::TlsError;
+
+/// Why an enclave does not start, or stops.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnclaveError {
+    /// The settings can't be read.
+    #[error("the settings are wrong at line {line}, column {column}: {what}")]
+    Config {
+        /// Where, from 1.
+        line: usize,
+        /// Where, from 1.
+        column: usize,
+        /// What is wrong, without any value of the text.
+        what: String,
+    },
+    /// A setting that only a simulated enclave may have.
+    #[error(
+        "{0} is for simulation: it needs a build with the feature `simulation` and \
+         `nsm` set to a simulated one. Leave it out, or use a development build"
+    )]
+    SimulationOnly(&'static str),
+    /// The security module does not work.
+    #[error("the Nitro security module: {0}")]
+    Nsm(#[from] NsmError),
+    /// The thread of the security module ended.
+    #[error("the thread of the Nitro security module ended; this is a defect, please report it")]
+    NsmGone,
+    /// The cryptographic library has no randomness.
+    #[error("the cryptographic library has no randomness; the kernel's generator is not ready")]
+    NoRandomness,
+    /// A file can't be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{path} is {what}")]
+    FileContent {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A trusted root is not one.
+    #[error("trust.roots[{index}] is not a root certificate for attestation documents: {what}")]
+    TrustRoot {
+        /// Its place in the list, from 0.
+        index: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The store has records, but the root key that opens them is absent.
+    #[error(
+        "the record store holds records, but there is no root key at {path}. Put back the file \
+         that belongs to this store, or start with an empty store"
+    )]
+    RootKeyMissing {
+        /// Where the root key should be.
+        path: PathBuf,
+    },
+    /// The store is empty, but the root key has been used with one before.
+    #[error(
+        "the record store is empty, but the root key in {path} has already made one: the records \
+         are lost or this is the wrong store. Put back the store's data; or, if the keys in it \
+         are not needed any more, remove the root key's file to begin anew"
+    )]
+    StoreLost {
+        /// The file of the root key.
+        path: PathBuf,
+    },
+    /// The sealed records can't be opened, or are not complete.
+    #[error("the sealed records can't be used: {0}. Nothing was changed in the store")]
+    State(#[from] StateError),
+    /// The store holds records but no head.
+    #[error(
+        "the record store holds records but no head: it is damaged, or part of it was put back. \
+         Restore the store from a backup"
+    )]
+    HeadMissing,
+    /// The store holds a record that no enclave wrote.
+    #[error(
+        "the record store holds a record with an id that no enclave gives; it is the store of \
+         something else, or damaged. Point the host at the right store"
+    )]
+    ForeignRecord,
+    /// The store does not answer.
+    #[error(
+        "the host's record store at {host} does not answer: {what}. Is the host proxy running?"
+    )]
+    Store {
+        /// The host's address.
+        host: Address,
+        /// What happened last.
+        what: String,
+    },
+    /// The store has a head that this enclave did not write.
+    #[error(
+        "the record store holds a head that this enclave did not write: another enclave uses the \
+         same store, or the store was put back to an older copy. This enclave has stopped serving. \
+         Make sure that one enclave only uses the store, and start it again"
+    )]
+    Fenced,
+    /// The task that writes to the store ended.
+    #[error("the writer ended; this is a defect, please report it. Start the enclave again")]
+    WriterGone,
+    /// The seed can't be applied.
+    #[error("the seed: {0}")]
+    Seed(#[from] SeedError),
+    /// Certificates can't be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The enclave can't listen.
+    #[error("can't listen at {address}: {source}")]
+    Listen {
+        /// Where.
+        address: Address,
+        /// Why.
+        source: io::Error,
+    },
+}

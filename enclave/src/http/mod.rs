@@ -1,0 +1,166 @@
+//! The front door: accepts connections, and speaks HTTP on them within limits.
+
+mod body;
+mod connection;
+mod service;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use http_body_util::Full;
+use kms::engine::Response as Answer;
+use link::{Listener, Stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use self::body::BodyReader;
+pub(crate) use self::body::WholeBody;
+use crate::clock::http_date;
+use crate::config::Limits;
+use crate::counters::add;
+use crate::driver::Driver;
+use crate::health::Health;
+use crate::log::Notice;
+
+/// The header by which SDKs name a request in their logs.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// The wait after a connection could not be accepted, usually for want of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// What answers are made of, whatever carries them.
+type Response = http::Response<Full<Bytes>>;
+
+/// What all connections share.
+pub(crate) struct Server {
+    driver: Arc<Driver>,
+    health: Health,
+    bodies: BodyReader,
+    limits: Limits,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Server {
+    pub(crate) fn new(
+        driver: Arc<Driver>,
+        health: Health,
+        limits: Limits,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
+        Self {
+            driver,
+            health,
+            bodies: BodyReader::new(&limits),
+            limits,
+            tls,
+        }
+    }
+
+    /// Serves until `shutdown` becomes true, and then until the requests that are in work are
+    /// answered or the time for that is over.
+    pub(crate) async fn run(self, listener: Listener, mut shutdown: watch::Receiver<bool>) {
+        let server = Arc::new(self);
+        let places = Arc::new(Semaphore::new(server.limits.connections));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = server.accept(&listener, &places) => accepted,
+                _ = shutdown.wait_for(|down| *down) => break,
+            };
+            if let Some((stream, place)) = accepted {
+                let server = Arc::clone(&server);
+                let shutdown = shutdown.clone();
+                connections.spawn(async move {
+                    connection::serve(stream, &server, shutdown).await;
+                    server
+                        .driver
+                        .counters()
+                        .connections_open
+                        .fetch_sub(1, Ordering::Relaxed);
+                    drop(place);
+                });
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        drop(listener);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if timeout(server.limits.shutdown_time(), all).await.is_err() {
+            let connections_left = connections.len();
+            Notice::ShutdownImpatient {
+                connections: connections_left,
+            }
+            .log();
+            connections.shutdown().await;
+        }
+    }
+
+    /// The next connection, once there is a place for it.
+    async fn accept(
+        &self,
+        listener: &Listener,
+        places: &Arc<Semaphore>,
+    ) -> Option<(Stream, OwnedSemaphorePermit)> {
+        if places.available_permits() == 0 {
+            let limit = self.limits.connections;
+            Notice::ConnectionsExhausted { limit }.log();
+        }
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        match listener.accept().await {
+            Ok(stream) => {
+                let counters = self.driver.counters();
+                add(&counters.connections, 1);
+                add(&counters.connections_open, 1);
+                Some((stream, place))
+            }
+            Err(error) => {
+                Notice::AcceptFailed { kind: error.kind() }.log();
+                sleep(ACCEPT_RETRY).await;
+                None
+            }
+        }
+    }
+
+    /// An answer of the engine with the headers that are the edge's part.
+    fn response(&self, answer: Answer) -> Response {
+        let request_id = HeaderValue::try_from(answer.request_id);
+        let mut response = self.answer(
+            answer.status,
+            answer.content_type,
+            // Wiped once hyper has written it.
+            Bytes::from_owner(answer.body),
+        );
+        // A request id is a UUID, which any header may hold.
+        if let Ok(request_id) = request_id {
+            response.headers_mut().insert(REQUEST_ID, request_id);
+        }
+        response
+    }
+
+    /// The answer to `GET /health`.
+    fn health(&self) -> Response {
+        let body = self
+            .health
+            .to_json(&self.driver.state(), self.driver.counters());
+        self.answer(StatusCode::OK, "application/json", body.into())
+    }
+
+    fn answer(&self, status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
+        let length = body.len();
+        let mut response = http::Response::new(Full::new(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Ok(date) = HeaderValue::try_from(http_date(self.driver.now())) {
+            headers.insert(header::DATE, date);
+        }
+        response
+    }
+}

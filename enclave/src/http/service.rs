@@ -1,0 +1,104 @@
+//! One request in, one answer out.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{Method, Request, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use kms::KmsError;
+
+use super::body::{BodyError, WholeBody};
+use super::wire::Activity;
+use super::{Response, Server};
+use crate::driver::Received;
+
+/// What a client learns that speaks HTTP to a port for HTTPS.
+const TLS_NEEDED: &str =
+    "This port speaks HTTPS. Use https:// and the certificate authority in ca.pem.\n";
+
+/// Answers the requests of one connection.
+#[derive(Clone)]
+pub(super) struct Service {
+    server: Arc<Server>,
+    activity: Arc<Activity>,
+    only_health: bool,
+}
+
+impl Service {
+    /// Answers everything.
+    pub(super) fn new(server: &Arc<Server>, activity: &Arc<Activity>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            activity: Arc::clone(activity),
+            only_health: false,
+        }
+    }
+
+    /// Answers nothing but the health, to which no secret belongs: for connections in clear.
+    pub(super) fn only_health(self) -> Self {
+        Self {
+            only_health: true,
+            ..self
+        }
+    }
+
+    async fn respond(self, request: Request<Incoming>) -> Response {
+        let server = &self.server;
+        let (parts, mut body) = request.into_parts();
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        if reads && parts.uri.path() == link::HEALTH_PATH {
+            return server.health();
+        }
+        let waits_for_permission = parts.headers.contains_key(header::EXPECT);
+        let body = server.bodies.read(&mut body, waits_for_permission).await;
+        if self.only_health {
+            return server.answer(StatusCode::BAD_REQUEST, "text/plain", TLS_NEEDED.into());
+        }
+        let (body, error) = match body {
+            Ok(body) => (body, None),
+            Err(error) => (WholeBody::default(), Some(kms_error(error))),
+        };
+        let received = Received {
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+            body,
+        };
+        server.response(match error {
+            None => server.driver.answer(received).await,
+            Some(error) => server.driver.refuse(&received, &error),
+        })
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let in_work = self.activity.begin();
+        let head_only = request.method() == Method::HEAD;
+        let response = self.clone().respond(request);
+        Box::pin(async move {
+            let mut response = response.await;
+            if head_only {
+                // hyper leaves it out in HTTP/1, but sends it in HTTP/2.
+                *response.body_mut() = Full::default();
+            }
+            drop(in_work);
+            Ok(response)
+        })
+    }
+}
+
+fn kms_error(error: BodyError) -> KmsError {
+    match error {
+        BodyError::TooLarge => KmsError::RequestTooLarge,
+        BodyError::TooSlow => KmsError::validation("The request's body did not arrive in time."),
+        BodyError::Broken => KmsError::Serialization("The request's body is incomplete.".into()),
+        BodyError::NoRoom => KmsError::Throttling,
+    }
+}

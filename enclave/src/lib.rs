@@ -1,0 +1,255 @@
+//! The trusted edge: listeners, TLS, HTTP, NSM, entropy and time around the KMS engine.
+//!
+//! [`run`] is the whole life of an enclave process. From the outside in:
+//!
+//! - `http` accepts connections and speaks HTTP/1.1 and HTTP/2 on them, in clear or over TLS
+//!   (`tls`), within limits;
+//! - `driver` gives each call to the engine in `kms`, on the task it arrived on, on a thread for
+//!   slow ones, or through the `writer`, which makes changes durable before it lets answers go;
+//! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
+//! - `nsm`, `random` and `clock` are where identity, randomness and time come from;
+//! - `opening` and `root_key` get from a store to a state.
+//!
+//! Nothing here knows what a policy means or how a key is encrypted; everything that does is in
+//! `kms` and never waits for anything.
+
+mod audit;
+mod clock;
+mod commit;
+mod config;
+mod counters;
+mod driver;
+mod error;
+mod health;
+mod http;
+mod log;
+mod nsm;
+mod opening;
+mod program;
+mod random;
+mod root_key;
+mod store;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod trust;
+mod writer;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kms::engine::{Engine, EngineConfig};
+use kms::key_pair::AwsLcKeyPairs;
+use link::Listener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::clock::Clock;
+use crate::commit::Fenced;
+pub use crate::config::{Config, Limits, NsmConfig, RootKeyConfig, SimulatedNsmConfig, Tls, Trust};
+use crate::counters::Counters;
+use crate::driver::{Driver, Stepper};
+pub use crate::error::EnclaveError;
+use crate::health::Health;
+use crate::http::Server;
+use crate::log::Notice;
+pub use crate::log::log_to_stderr;
+use crate::opening::Opened;
+pub use crate::program::main;
+use crate::random::Random;
+use crate::store::Store;
+pub use crate::tls::{AWS_REGIONS, TlsError};
+use crate::tls::{Authority, ServerCertificate};
+use crate::writer::{Current, Writer};
+
+/// Runs an enclave until `shutdown` is ready, and then until the requests in work are answered and
+/// the audit events are with the host.
+///
+/// # Errors
+///
+/// When it can't start, or has to stop because somebody else wrote to its store. In every case
+/// the error says what to do.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), EnclaveError> {
+    Notice::Starting.log();
+    let mut shutdown = pin!(shutdown);
+    let running = tokio::select! {
+        started = Running::start(config) => started?,
+        () = &mut shutdown => return Ok(()),
+    };
+    let result = running.until(shutdown).await;
+    Notice::Stopped.log();
+    result
+}
+
+/// An enclave that serves.
+struct Running {
+    listener: Listener,
+    server: Server,
+    writer: Task<Result<(), Fenced>>,
+    audit: Task<()>,
+    renewal: Option<Task<()>>,
+    counters: Arc<Counters>,
+    shutdown_time: Duration,
+}
+
+impl Running {
+    async fn start(config: Config) -> Result<Self, EnclaveError> {
+        let clock = Clock::default();
+        let nsm = nsm::open(&config.nsm)?;
+        let own_root = nsm.trust_root();
+        config::refuse_simulation(&config, own_root.is_simulated())?;
+        let limits = config.limits;
+        let verifier = trust::verifier(&config.trust, own_root)?;
+        let random = Random::new(&nsm.random().await?).map_err(|_| EnclaveError::NoRandomness)?;
+
+        let store = Store::new(config.host.clone());
+        let mut opened = Opened::open(store, &config.root_key, clock, random.clone()).await?;
+        if let Some(seed) = &config.seed {
+            opened.apply(seed, config.account).await?;
+        }
+        let tls = match &config.tls {
+            Some(tls) => Some(Https::start(
+                opened.tls_authority().await?,
+                &tls.names,
+                clock,
+            )?),
+            None => None,
+        };
+
+        let listener =
+            link::listen(&config.listen)
+                .await
+                .map_err(|source| EnclaveError::Listen {
+                    address: config.listen.clone(),
+                    source,
+                })?;
+        let counters = Arc::new(Counters::default());
+        let (audit, delivery) = audit::channel(
+            config.host,
+            limits.audit_queue,
+            Arc::clone(&counters),
+            tls.as_ref().map(|https| https.ca_pem.clone()),
+            clock,
+            random.clone(),
+        );
+        let health = Health {
+            own_root: own_root.clone(),
+            trusted: verifier.roots().to_vec(),
+            accept_debug: config.trust.accept_debug,
+        };
+        let stepper = Arc::new(Stepper {
+            engine: Engine::new(EngineConfig::default(), verifier, Arc::new(AwsLcKeyPairs)),
+            current: Current::new(opened.state),
+            clock,
+            random,
+            audit,
+            counters: Arc::clone(&counters),
+        });
+        let (waiting, queue) = mpsc::channel(limits.commit_queue);
+        let writer = Writer {
+            queue,
+            stepper: Arc::clone(&stepper),
+            store: opened.store,
+        };
+        let driver = Arc::new(Driver::new(stepper, waiting, &limits));
+        let (acceptor, renewal) = tls.map(|https| (https.acceptor, https.renewal)).unzip();
+        Notice::Serving {
+            address: config.listen,
+            tls: acceptor.is_some(),
+        }
+        .log();
+        Ok(Self {
+            listener,
+            shutdown_time: limits.shutdown_time(),
+            server: Server::new(driver, health, limits, acceptor),
+            writer: Task::spawn(writer.run()),
+            audit: Task::spawn(delivery.run()),
+            renewal,
+            counters,
+        })
+    }
+
+    async fn until(self, shutdown: impl Future<Output = ()>) -> Result<(), EnclaveError> {
+        let Self {
+            listener,
+            server,
+            mut writer,
+            mut audit,
+            renewal: _renewal,
+            counters,
+            shutdown_time,
+        } = self;
+        let (down, is_down) = watch::channel(false);
+        let mut serving = Box::pin(server.run(listener, is_down));
+        let result = tokio::select! {
+            () = shutdown => Ok(()),
+            () = serving.as_mut() => Ok(()),
+            ended = &mut writer.0 => Err(match ended {
+                Ok(Err(Fenced)) => EnclaveError::Fenced,
+                Ok(Ok(())) | Err(_) => EnclaveError::WriterGone,
+            }),
+        };
+        // After a clean shutdown the writer ends when the last request is answered. If the writer
+        // ended first, nothing may be answered any more.
+        if result.is_ok() {
+            Notice::ShuttingDown.log();
+            down.send_replace(true);
+            serving.await;
+            // Not even a store that does not answer can hold up the end.
+            let _ = timeout(shutdown_time, &mut writer.0).await;
+        } else {
+            drop(serving);
+            if matches!(result, Err(EnclaveError::Fenced)) {
+                Notice::Fenced.log();
+            }
+        }
+        // Its queue has to be closed by now for the delivery to end.
+        drop(writer);
+        let _ = timeout(shutdown_time, &mut audit.0).await;
+        let events = counters.audit_waiting();
+        if events > 0 {
+            Notice::AuditLost { events }.log();
+        }
+        result
+    }
+}
+
+/// A task that does not outlive its handle.
+struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// HTTPS, with a certificate that is renewed while serving.
+struct Https {
+    acceptor: TlsAcceptor,
+    ca_pem: String,
+    renewal: Task<()>,
+}
+
+impl Https {
+    fn start(authority: Authority, names: &[String], clock: Clock) -> Result<Self, TlsError> {
+        let certificate = Arc::new(ServerCertificate::new(authority.issue(names, clock.now())?));
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificate))?));
+        let ca_pem = authority.certificate_pem().to_owned();
+        let names = names.to_vec();
+        let renewal = Task::spawn(tls::renew(authority, names, clock, certificate));
+        Ok(Self {
+            acceptor,
+            ca_pem,
+            renewal,
+        })
+    }
+}

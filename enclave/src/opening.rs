@@ -1,0 +1,194 @@
+//! From a store to a state: opens the sealed records, or makes the first ones.
+
+use std::time::Duration;
+
+use kms::name::AccountId;
+use kms::seed::Seed;
+use kms::state::{Batch, Change, EdgeSecret, Opening, RecordId, RootKey, State, Transaction};
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::commit::{Fenced, make_durable};
+use crate::config::RootKeyConfig;
+use crate::counters::Counters;
+use crate::error::EnclaveError;
+use crate::log::Notice;
+use crate::random::Random;
+use crate::root_key::DevRootKey;
+use crate::store::{Store, StoreError, commit_of};
+use crate::tls::{Authority, SECRET_NAME};
+
+/// How long the host proxy may take to come up, when both are started together.
+const HOST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The wait between attempts to reach the host.
+const HOST_RETRY: Duration = Duration::from_millis(50);
+
+/// Changes of a seed in one transaction.
+const SEED_CHANGES: usize = 1000;
+
+/// A store whose records are all opened, and what is in them.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) state: State,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+}
+
+impl Opened {
+    /// Opens the store, or sets it up if it is new.
+    pub(crate) async fn open(
+        mut store: Store,
+        root_key: &RootKeyConfig,
+        clock: Clock,
+        mut random: Random,
+    ) -> Result<Self, EnclaveError> {
+        let RootKeyConfig::DevFile(path) = root_key;
+        let head = first_answer(&mut store).await?;
+        let state = match (head, DevRootKey::read(path)?) {
+            (Some(head), Some(mut root_key)) => {
+                let state = read_all(&mut store, &root_key.key(), &head).await?;
+                root_key.mark_store_made()?;
+                state
+            }
+            (Some(_), None) => return Err(EnclaveError::RootKeyMissing { path: path.into() }),
+            (None, Some(root_key)) if root_key.has_made_store() => {
+                return Err(EnclaveError::StoreLost { path: path.into() });
+            }
+            (None, root_key) => {
+                let root_key = match root_key {
+                    Some(root_key) => root_key,
+                    None => DevRootKey::generate(path, &mut random)?,
+                };
+                genesis(&mut store, root_key, clock, &mut random).await?
+            }
+        };
+        Ok(Self {
+            store,
+            state,
+            clock,
+            random,
+        })
+    }
+
+    /// Makes what a seed names and the state has not.
+    pub(crate) async fn apply(
+        &mut self,
+        seed: &Seed,
+        account: AccountId,
+    ) -> Result<(), EnclaveError> {
+        let now = self.clock.now();
+        let mut changes = seed.changes(account, &self.state, now, &mut self.random)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let count = changes.len();
+        while !changes.is_empty() {
+            let rest = changes.split_off(changes.len().min(SEED_CHANGES));
+            self.commit(std::mem::replace(&mut changes, rest)).await?;
+        }
+        Notice::Seeded { changes: count }.log();
+        Ok(())
+    }
+
+    /// The certificate authority in the state, made if there is none.
+    pub(crate) async fn tls_authority(&mut self) -> Result<Authority, EnclaveError> {
+        if let Some(secret) = self.state.edge_secret(SECRET_NAME) {
+            return Ok(Authority::from_secret(secret.expose())?);
+        }
+        let (authority, secret) = Authority::generate(self.clock.now())?;
+        let secret = EdgeSecret::new(SECRET_NAME, &secret);
+        self.commit(vec![Change::PutEdgeSecret(secret)]).await?;
+        Ok(authority)
+    }
+
+    async fn commit(&mut self, changes: Vec<Change>) -> Result<(), EnclaveError> {
+        let mut batch = Batch::new(self.state.clone());
+        batch.push(changes);
+        let (next, transaction) = batch.seal(&mut self.random);
+        commit(&mut self.store, transaction).await?;
+        self.state = next;
+        Ok(())
+    }
+}
+
+/// The head, once the host answers at all.
+async fn first_answer(store: &mut Store) -> Result<Option<Vec<u8>>, EnclaveError> {
+    let began = Instant::now();
+    loop {
+        match store.head().await {
+            Ok(head) => return Ok(head),
+            Err(error) if began.elapsed() >= HOST_PATIENCE => {
+                return Err(unreachable_store(store, &error));
+            }
+            Err(_) => sleep(HOST_RETRY).await,
+        }
+    }
+}
+
+async fn read_all(
+    store: &mut Store,
+    root_key: &RootKey,
+    head: &[u8],
+) -> Result<State, EnclaveError> {
+    let began = Instant::now();
+    let mut opening = Opening::new(root_key, head)?;
+    let mut after = None;
+    let mut count = 0;
+    loop {
+        let page = store.scan(after).await;
+        let (records, more) = page.map_err(|error| unreachable_store(store, &error))?;
+        count += records.len();
+        for record in &records {
+            let bytes = record.id.as_bytes();
+            let id = RecordId::from_slice(bytes).ok_or(EnclaveError::ForeignRecord)?;
+            opening.record(id, &record.bytes)?;
+        }
+        after = records.into_iter().next_back().map(|record| record.id);
+        if !more || after.is_none() {
+            break;
+        }
+    }
+    let state = opening.finish()?;
+    Notice::Opened {
+        records: count,
+        sequence: state.sequence(),
+        took: began.elapsed(),
+    }
+    .log();
+    Ok(state)
+}
+
+async fn genesis(
+    store: &mut Store,
+    mut root_key: DevRootKey,
+    clock: Clock,
+    random: &mut Random,
+) -> Result<State, EnclaveError> {
+    let (records, _) = store
+        .scan(None)
+        .await
+        .map_err(|error| unreachable_store(store, &error))?;
+    if !records.is_empty() {
+        return Err(EnclaveError::HeadMissing);
+    }
+    let (state, transaction) = State::genesis(&root_key.key(), random, clock.now());
+    commit(store, transaction).await?;
+    root_key.mark_store_made()?;
+    Notice::Genesis.log();
+    Ok(state)
+}
+
+async fn commit(store: &mut Store, transaction: Transaction) -> Result<(), EnclaveError> {
+    // Counts nobody sees yet: before it serves, an enclave has no metrics.
+    let counters = Counters::default();
+    let made = make_durable(store, &commit_of(transaction), &counters).await;
+    made.map_err(|Fenced| EnclaveError::Fenced)
+}
+
+fn unreachable_store(store: &Store, error: &StoreError) -> EnclaveError {
+    EnclaveError::Store {
+        host: store.host().clone(),
+        what: error.to_string(),
+    }
+}

@@ -1,0 +1,201 @@
+//! The one writer: makes changes durable, many calls in one transaction.
+//!
+//! A call that changes something is stepped twice. First where it arrives, on the newest durable
+//! state: if it fails there, that is its answer, and the writer never hears of it. Else it queues
+//! here, and the writer steps it again on the state as it will be after all calls before it. The
+//! writer takes all calls that wait, seals their changes into one transaction, and has the store
+//! commit it; only then does it publish the next state, and only then do the answers leave. So
+//! what is acknowledged is durable, and nobody reads what is not.
+//!
+//! Callers do not wait for the store for ever: after `commit_milliseconds` they get an error of
+//! status 500, which says what is true: that the outcome is not known. Calls that the writer has
+//! not begun by then are not begun.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use kms::engine::{Reply, Step};
+use kms::expiry::expired;
+use kms::state::{Batch, State};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::commit::{Fenced, make_durable};
+use crate::driver::{Received, Stepper};
+use crate::store::{Store, commit_of};
+
+/// Most calls in one transaction.
+const MOST_CALLS: usize = 256;
+
+/// How often keys whose waiting period is over are looked for; AWS takes up to a day.
+const EXPIRY_PERIOD: Duration = Duration::from_secs(60);
+
+/// The newest durable state, for everybody to read.
+pub(crate) struct Current(RwLock<Arc<State>>);
+
+impl Current {
+    pub(crate) fn new(state: State) -> Self {
+        Self(RwLock::new(Arc::new(state)))
+    }
+
+    /// The state now.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, state: State) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+    }
+}
+
+/// A call that waits for the writer.
+pub(crate) struct Waiting {
+    pub(crate) call: Arc<Received>,
+    /// Dropped by a caller who waits no longer.
+    pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// Takes calls from the queue until it is closed.
+pub(crate) struct Writer {
+    pub(crate) queue: mpsc::Receiver<Waiting>,
+    pub(crate) stepper: Arc<Stepper>,
+    pub(crate) store: Store,
+}
+
+impl Writer {
+    /// Writes until every handle of the queue is gone.
+    pub(crate) async fn run(mut self) -> Result<(), Fenced> {
+        let mut waiting = Vec::new();
+        let mut expiry = interval(EXPIRY_PERIOD);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                count = self.queue.recv_many(&mut waiting, MOST_CALLS) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    self.write(&mut waiting).await?;
+                }
+                _ = expiry.tick() => self.delete_expired().await?,
+            }
+        }
+    }
+
+    async fn write(&mut self, waiting: &mut Vec<Waiting>) -> Result<(), Fenced> {
+        let stepper = Arc::clone(&self.stepper);
+        let mut batch = Batch::new(State::clone(&stepper.current.state()));
+        let mut replies = Vec::with_capacity(waiting.len());
+        for Waiting { call, reply } in waiting.drain(..) {
+            if reply.is_closed() {
+                continue;
+            }
+            let made = match stepper.step(batch.state(), &call) {
+                Step::Reply(made) => made,
+                Step::Commit(changes, made) => {
+                    batch.push(changes);
+                    made
+                }
+            };
+            replies.push((reply, made));
+        }
+        if !batch.is_empty() {
+            self.commit(batch).await?;
+        }
+        for (waiter, reply) in replies {
+            if let Err(reply) = waiter.send(reply) {
+                // The caller got an error already; that it took effect has to be on record.
+                stepper.audit.record(reply.event);
+            }
+        }
+        Ok(())
+    }
+    /// Deletes the keys whose waiting period is over.
+    async fn delete_expired(&mut self) -> Result<(), Fenced> {
+        let stepper = Arc::clone(&self.stepper);
+        loop {
+            let state = stepper.current.state();
+            let now = stepper.clock.now();
+            let expired = expired(&state, now, MOST_CALLS, &mut stepper.random.clone());
+            if expired.changes.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::new(State::clone(&state));
+            batch.push(expired.changes);
+            self.commit(batch).await?;
+            for event in expired.events {
+                stepper.audit.record(event);
+            }
+        }
+    }
+
+    /// Makes the changes durable, then visible.
+    async fn commit(&mut self, batch: Batch) -> Result<(), Fenced> {
+        let stepper = &self.stepper;
+        let (next, transaction) = batch.seal(&mut stepper.random.clone());
+        make_durable(&mut self.store, &commit_of(transaction), &stepper.counters).await?;
+        stepper.current.publish(next);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kms::key_pair::AwsLcKeyPairs;
+    use kms::state::Change;
+    use link::Address;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::counters::get;
+    use crate::testing::{KEY_ID, agreeing_host, stepper};
+
+    /// Schedules the deletion of the test key, as if that had been done now.
+    fn schedule_deletion(stepper: &Stepper, days: u32) {
+        let state = State::clone(&stepper.current.state());
+        let account = "111122223333".parse().unwrap();
+        let region = "eu-central-1".parse().unwrap();
+        let key = state.key(account, &region, KEY_ID.parse().unwrap());
+        let mut key = kms::state::Key::clone(key.unwrap());
+        key.deletion_date = Some(Clock::default().now() + Duration::from_secs(60 * 60 * 24) * days);
+        let mut batch = Batch::new(state);
+        batch.push(vec![Change::PutKey(key)]);
+        stepper
+            .current
+            .publish(batch.seal(&mut stepper.random.clone()).0);
+    }
+
+    #[tokio::test]
+    async fn keys_are_deleted_when_their_waiting_period_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("host.sock"));
+        let host = agreeing_host(&address).await;
+        for (days, is_deleted) in [(8, true), (6, false)] {
+            let ahead = Duration::from_secs(60 * 60 * 24) * days;
+            let (stepper, _delivery) = stepper(Arc::new(AwsLcKeyPairs), Clock { ahead });
+            schedule_deletion(&stepper, 7);
+            let before = stepper.current.state().sequence();
+            let (_calls, queue) = mpsc::channel(1);
+            let writer = Writer {
+                queue,
+                stepper: Arc::clone(&stepper),
+                store: Store::new(address.clone()),
+            };
+            let running = tokio::spawn(writer.run());
+            for _ in 0..100 {
+                sleep(Duration::from_millis(5)).await;
+                if stepper.current.state().sequence() > before {
+                    break;
+                }
+            }
+            let state = stepper.current.state();
+            let account = "111122223333".parse().unwrap();
+            let region = "eu-central-1".parse().unwrap();
+            let key = state.key(account, &region, KEY_ID.parse().unwrap());
+            assert_eq!(key.is_none(), is_deleted);
+            assert_eq!(get(&stepper.counters.audit_events), u64::from(is_deleted));
+            running.abort();
+        }
+        host.abort();
+    }
+}
