@@ -1,0 +1,81 @@
+//! The `claviger` command: a simulated key server in one command (`dev`), the
+//! attested data key played on screen (`demo`), and attestation documents for
+//! anyone's tests (`attest`).
+//!
+//! The same binary also starts the enclave and the host proxy (two hidden
+//! subcommands around their libraries' entry points), so that one file on the
+//! path is enough to run them as the separate processes they are.
+
+pub mod attest;
+pub mod client;
+pub mod credentials;
+pub mod demo;
+pub mod dev;
+mod part;
+mod process;
+mod random;
+mod screen;
+pub mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A key server you can verify.
+#[derive(Parser)]
+#[command(name = "claviger", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a simulated enclave and its host proxy, ready for any AWS SDK
+    Dev(dev::Options),
+    /// Play the attested data key on screen, step by step
+    Demo(demo::Options),
+    /// Make, print, verify attestation documents, and open what was sealed to one
+    #[command(subcommand)]
+    Attest(attest::Command),
+    /// Run the enclave process (started by `dev`)
+    #[command(hide = true)]
+    Enclave(part::EnclaveOptions),
+    /// Run the host proxy process (started by `dev`)
+    #[command(hide = true)]
+    HostProxy(part::HostProxyOptions),
+}
+
+/// Runs the command line and says how it ended.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Dev(options) => runtime(dev::run(options)),
+        Command::Demo(options) => runtime(demo::run(options)),
+        Command::Attest(command) => attest::run(command),
+        Command::Enclave(options) => return part::enclave(options),
+        Command::HostProxy(options) => return part::host_proxy(options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("claviger: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What ends a command early, for the person at the terminal.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

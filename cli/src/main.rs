@@ -1,0 +1,7 @@
+//! The `claviger` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    claviger::main()
+}
