@@ -1,0 +1,111 @@
+//! Clients from the package registries, installed into the build folder.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// A virtual environment with all of `tests/python/requirements.txt`; returns its folder.
+///
+/// # Panics
+///
+/// When the packages can't be installed: a machine without them has not run the tests.
+pub fn python() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let requirements = crate::workspace().join("tests/python/requirements.txt");
+        install("python", &[&requirements], |folder| {
+            run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+            let pip = || {
+                let mut pip = Command::new(folder.join("bin/python"));
+                pip.args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-input",
+                    "--disable-pip-version-check",
+                ]);
+                pip.arg("--requirement").arg(&requirements);
+                pip
+            };
+            run_twice(pip);
+        })
+    })
+}
+
+/// A folder with the `node_modules` of `tests/node/package-lock.json`.
+///
+/// # Panics
+///
+/// When the packages can't be installed: a machine without them has not run the tests.
+pub fn node() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let source = crate::workspace().join("tests/node");
+        let package = source.join("package.json");
+        let lock = source.join("package-lock.json");
+        install("node", &[&package, &lock], |folder| {
+            fs::create_dir_all(folder).expect("a folder for node_modules");
+            for file in [&package, &lock] {
+                let name = file.file_name().expect("a file");
+                fs::copy(file, folder.join(name)).expect("a copy of the package list");
+            }
+            let npm = || {
+                let mut npm = Command::new("npm");
+                npm.args([
+                    "ci",
+                    "--no-audit",
+                    "--no-fund",
+                    "--omit-lockfile-registry-resolved",
+                ])
+                .current_dir(folder);
+                npm
+            };
+            run_twice(npm);
+        })
+    })
+}
+
+/// Fills `target/clients/<name>` unless it was filled from the same `lists` before.
+fn install(name: &str, lists: &[&Path], fill: impl FnOnce(&Path)) -> PathBuf {
+    let clients = crate::build_folder().join("clients");
+    fs::create_dir_all(&clients).expect("the build folder can be written");
+    // Test programs may run side by side; one of them installs.
+    let lock = File::create(clients.join(format!("{name}.lock"))).expect("a lock file");
+    lock.lock().expect("the lock can be taken");
+
+    let wanted: String = lists
+        .iter()
+        .map(|list| fs::read_to_string(list).expect("a package list"))
+        .collect();
+    let folder = clients.join(name);
+    let stamp = folder.join("installed.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return folder;
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).expect("an outdated folder can be removed");
+    }
+    fill(&folder);
+    fs::write(&stamp, wanted).expect("the stamp can be written");
+    folder
+}
+
+/// Registries fail now and then: one more try.
+fn run_twice(command: impl Fn() -> Command) {
+    if !succeeds(&mut command()) {
+        run(&mut command());
+    }
+}
+
+fn run(command: &mut Command) {
+    assert!(succeeds(command), "failed: {command:?}");
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).status();
+    status
+        .unwrap_or_else(|error| panic!("{command:?} did not start: {error}"))
+        .success()
+}

@@ -1,0 +1,83 @@
+//! Unmodified clients against `claviger dev`: the AWS CLI, boto3,
+//! `@aws-sdk/client-kms`, plain sockets, and the attested flow written with
+//! independent libraries. The tests themselves are in `tests/python` and `tests/node`.
+
+use std::process::Command;
+
+use claviger_tests::process::{ACCESS_KEY, Dev, SECRET_KEY};
+use claviger_tests::suite;
+
+#[test]
+fn the_aws_command_line() {
+    suite::pytest("test_aws_cli.py");
+}
+
+#[test]
+fn boto3_keys_and_aliases() {
+    suite::pytest("test_boto3_keys.py");
+}
+
+#[test]
+fn boto3_data() {
+    suite::pytest("test_boto3_data.py");
+}
+
+#[test]
+fn boto3_caller() {
+    suite::pytest("test_boto3_caller.py");
+}
+
+#[test]
+fn the_attested_flow_with_independent_libraries() {
+    suite::pytest("test_attested.py");
+}
+
+#[test]
+fn bad_input() {
+    suite::pytest("test_bad_input.py");
+}
+
+#[test]
+fn tls_and_http2() {
+    suite::pytest("test_tls.py");
+}
+
+#[test]
+fn audit() {
+    suite::pytest("test_audit.py");
+}
+
+#[test]
+fn the_contract_of_dev() {
+    suite::pytest("test_dev.py");
+}
+
+#[test]
+fn the_javascript_sdk() {
+    let server = Dev::start(&[]);
+    suite::node("client-kms", "client-kms.test.mjs", |command| {
+        configure(command, &server)
+    });
+}
+
+#[test]
+fn the_javascript_sdk_over_tls() {
+    let server = Dev::start(&["--tls"]);
+    suite::node("client-kms-tls", "client-kms.test.mjs", |command| {
+        configure(command, &server);
+        command.env("NODE_EXTRA_CA_CERTS", server.data().join("ca.pem"));
+    });
+}
+
+fn configure(command: &mut Command, server: &Dev) {
+    command
+        .env("CLAVIGER_BIN", claviger_tests::claviger())
+        .env("CLAVIGER_URL", &server.url)
+        .env("CLAVIGER_DATA", server.data())
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env_remove("AWS_SESSION_TOKEN")
+        .env_remove("AWS_PROFILE");
+}
