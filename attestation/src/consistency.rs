@@ -16,14 +16,29 @@ pub(crate) fn check(
     let partition = chain.authorities.first().and_then(partition);
     let region = region_of_leaf(&chain.leaf, document.module_id(), partition)
         .ok_or(VerifyError::ModuleName)?;
-    let mut regions = chain.authorities.iter().filter_map(region_of_authority);
-    if regions.any(|other| other != region) {
-        return Err(VerifyError::Region);
+    let instance = instance_of(document.module_id());
+    for authority in &chain.authorities {
+        let Some(name) = AuthorityName::of(authority) else {
+            continue;
+        };
+        if name.region != region {
+            return Err(VerifyError::Region);
+        }
+        if name.label.starts_with(INSTANCE_PREFIX) && name.label != instance {
+            return Err(VerifyError::InstanceName);
+        }
     }
     if !chain.leaf.is_valid_at(document.timestamp()) {
         return Err(VerifyError::TimestampOutsideCertificate);
     }
-    check_instance(crypto, document)
+    check_pcr4(crypto, document, instance)
+}
+
+/// The instance that a module id starts with: `i-…` of `i-…-enc…`.
+fn instance_of(module_id: &str) -> &str {
+    module_id
+        .split_once("-enc")
+        .map_or(module_id, |(instance, _)| instance)
 }
 
 /// The partition of a root named `CN=<partition>.nitro-enclaves`.
@@ -45,29 +60,39 @@ fn region_of_leaf<'a>(
     (!region.is_empty() && (suffix == "aws" || Some(suffix) == partition)).then_some(region)
 }
 
-/// The region of an authority named `CN=<name>.<region>.<partition>.nitro-enclaves`; the root's
-/// name has none.
-fn region_of_authority<'a>(authority: &Certificate<'a>) -> Option<&'a str> {
-    let name = authority.common_name()?.strip_suffix(AUTHORITY_SUFFIX)?;
-    let (name, _partition) = name.rsplit_once('.')?;
-    let (_name, region) = name.rsplit_once('.')?;
-    Some(region)
+/// An authority named `CN=<label>.<region>.<partition>.nitro-enclaves`. The root's name has no
+/// region, and the names of other authorities than AWS's say nothing.
+struct AuthorityName<'a> {
+    /// For the authority of an instance, its id; `zonal` at the end of a zone's.
+    label: &'a str,
+    region: &'a str,
+}
+
+impl<'a> AuthorityName<'a> {
+    fn of(authority: &Certificate<'a>) -> Option<Self> {
+        let name = authority.common_name()?.strip_suffix(AUTHORITY_SUFFIX)?;
+        let (name, _partition) = name.rsplit_once('.')?;
+        let (label, region) = name.rsplit_once('.')?;
+        Some(Self { label, region })
+    }
 }
 
 const AUTHORITY_SUFFIX: &str = ".nitro-enclaves";
 
-/// PCR4 measures the instance: 48 zeros extended by its id, which starts the module id. Every NSM
-/// locks and sends PCR4; in a document without it there is nothing to contradict the module id.
-fn check_instance(
+/// How the id of an instance starts.
+const INSTANCE_PREFIX: &str = "i-";
+
+/// PCR4 measures the instance: 48 zeros extended by its id. Every NSM locks and sends PCR4; in a
+/// document without it there is nothing to contradict the module id, and a register of another
+/// hash than SHA-384 can't be compared.
+fn check_pcr4(
     crypto: &dyn Crypto,
     document: &AttestationDocument<'_>,
+    instance: &str,
 ) -> Result<(), VerifyError> {
-    let module_id = document.module_id();
-    let instance = module_id
-        .split_once("-enc")
-        .map_or(module_id, |(instance, _)| instance);
+    let measured = crypto.sha384(&[&[0; 48], instance.as_bytes()]);
     match document.pcrs().get(4) {
-        Some(pcr4) if pcr4 != crypto.sha384(&[&[0; 48], instance.as_bytes()]) => {
+        Some(pcr4) if pcr4.len() == measured.len() && pcr4 != measured => {
             Err(VerifyError::Instance)
         }
         _ => Ok(()),

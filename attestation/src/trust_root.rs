@@ -3,7 +3,8 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::chain::Certificate;
+use crate::chain::{self, Certificate};
+use crate::document::MAX_FIELD_LEN;
 use crate::{Backend, CertificateError};
 
 /// A root certificate that documents must start from, byte for byte.
@@ -50,8 +51,14 @@ impl TrustRoot {
     ///
     /// If it is not a certificate that could start a document's chain.
     pub fn from_der(der: &[u8], kind: RootKind) -> Result<Self, TrustRootError> {
+        if der.len() > MAX_FIELD_LEN {
+            return Err(TrustRootError::Length(der.len()));
+        }
         Certificate::parse(der)
-            .and_then(|root| root.check_authority(0))
+            .and_then(|root| {
+                root.check_authority(0)?;
+                chain::public_key(Backend::default().crypto(), &root).map(drop)
+            })
             .map_err(TrustRootError::Certificate)?;
         Ok(Self {
             der: der.into(),
@@ -61,17 +68,18 @@ impl TrustRoot {
 
     /// The root of a simulated NSM, from PEM or DER.
     ///
+    /// Of PEM, the one CERTIFICATE block counts; there may be text and blocks of other kinds around
+    /// it, and its lines may be of any length.
+    ///
     /// # Errors
     ///
     /// As [`TrustRoot::from_der`], and if PEM doesn't hold exactly one certificate.
     pub fn simulated(pem_or_der: &[u8]) -> Result<Self, TrustRootError> {
-        if Certificate::parse(pem_or_der).is_ok() {
+        if pem_or_der.first() == Some(&DER_SEQUENCE) {
             return Self::from_der(pem_or_der, RootKind::Simulated);
         }
-        match pem_rfc7468::decode_vec(pem_or_der) {
-            Ok(("CERTIFICATE", der)) => Self::from_der(&der, RootKind::Simulated),
-            _ => Err(TrustRootError::Pem),
-        }
+        let der = certificate_in_pem(pem_or_der).ok_or(TrustRootError::Pem)?;
+        Self::from_der(&der, RootKind::Simulated)
     }
 
     /// The certificate.
@@ -102,6 +110,36 @@ impl TrustRoot {
     }
 }
 
+/// What a certificate starts with in DER; no text does.
+const DER_SEQUENCE: u8 = 0x30;
+
+/// The content of the only CERTIFICATE block.
+///
+/// Tools wrap PEM at 64 columns, at 76 or not at all, where the strict grammar of RFC 7468 knows
+/// one width. So the block is laid out anew before the strict reader gets it.
+fn certificate_in_pem(text: &[u8]) -> Option<Vec<u8>> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let text = core::str::from_utf8(text).ok()?;
+    let (_, block) = text.split_once(BEGIN)?;
+    let (base64, rest) = block.split_once(END)?;
+    if rest.contains(BEGIN) {
+        return None;
+    }
+    let digits: String = base64.split_ascii_whitespace().collect();
+    let mut pem = format!("{BEGIN}\n");
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && index.is_multiple_of(64) {
+            pem.push('\n');
+        }
+        pem.push(digit);
+    }
+    pem.push_str(&format!("\n{END}\n"));
+    pem_rfc7468::decode_vec(pem.as_bytes())
+        .ok()
+        .map(|(_, der)| der)
+}
+
 impl fmt::Debug for TrustRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrustRoot")
@@ -117,6 +155,9 @@ pub enum TrustRootError {
     /// It could never start a chain that verifies.
     #[error("the trust root can't be used: {0}")]
     Certificate(CertificateError),
+    /// No document could hold it.
+    #[error("the trust root has {0} bytes, but a document holds certificates of 1024 at most")]
+    Length(usize),
     /// Neither DER nor PEM.
     #[error("the trust root is neither a DER certificate nor PEM with exactly one CERTIFICATE")]
     Pem,
@@ -161,9 +202,43 @@ mod tests {
         assert_eq!(TrustRoot::simulated(pem.as_bytes()).unwrap(), from_der);
 
         let key = pem.replace("CERTIFICATE", "PRIVATE KEY");
-        for other in [key.as_bytes(), pem.repeat(2).as_bytes(), b"", b"root"] {
-            assert_eq!(TrustRoot::simulated(other), Err(TrustRootError::Pem));
+        let lines: Vec<&str> = pem.lines().collect();
+        let digits = lines[1..lines.len() - 1].concat();
+        let wrapped = |width: usize| {
+            let body: Vec<&str> = digits
+                .as_bytes()
+                .chunks(width)
+                .map(|line| core::str::from_utf8(line).unwrap())
+                .collect();
+            format!(
+                "{}\n{}\n{}",
+                lines[0],
+                body.join("\n"),
+                lines[lines.len() - 1]
+            )
+        };
+        for same in [
+            wrapped(76),
+            wrapped(usize::MAX),
+            wrapped(3) + " \n\n",
+            pem.replace('\n', "\r\n"),
+            format!("a comment\n{pem}{key}"),
+        ] {
+            assert_eq!(TrustRoot::simulated(same.as_bytes()), Ok(from_der.clone()));
         }
+        let damaged = wrapped(76).replace(&digits[..8], "!!!!!!!!");
+        let two = pem.repeat(2);
+        for other in [&key, &two, &damaged, "", "root"] {
+            assert_eq!(
+                TrustRoot::simulated(other.as_bytes()),
+                Err(TrustRootError::Pem),
+                "{other}"
+            );
+        }
+        assert_eq!(
+            TrustRoot::from_der(&[0x30; 1025], RootKind::Nitro),
+            Err(TrustRootError::Length(1025))
+        );
         assert_eq!(
             TrustRoot::from_der(&der[1..], RootKind::Nitro),
             Err(TrustRootError::Certificate(CertificateError::Malformed(

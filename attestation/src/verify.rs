@@ -112,6 +112,9 @@ impl Verifier {
 
         consistency::check(crypto, &document, &chain)?;
         self.check_freshness(document.timestamp(), now)?;
+        if document.pcrs().get(0).is_none() {
+            return Err(VerifyError::NoImage);
+        }
         if document.pcrs().is_debug() && !self.options.accept_debug {
             return Err(VerifyError::Debug);
         }
@@ -181,12 +184,18 @@ pub enum VerifyError {
     /// PCR4 is not the measurement of the instance that the module id names.
     #[error("PCR4 is not that of the instance in the module id")]
     Instance,
+    /// The certificate above the leaf is another instance's.
+    #[error("the certificate above the signing one is not that of the instance in the module id")]
+    InstanceName,
     /// The leaf certificate is another module's.
     #[error("the signing certificate is not named after the module id")]
     ModuleName,
     /// The certificates name more than one region.
     #[error("the certificates are of different regions")]
     Region,
+    /// PCR0 is missing, which measures the image and tells debug mode.
+    #[error("the document has no PCR0, so nothing says what image runs in the enclave")]
+    NoImage,
     /// The COSE signature.
     #[error("the document's signature is not that of its certificate's key")]
     Signature,

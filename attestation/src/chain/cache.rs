@@ -1,6 +1,6 @@
 //! Signatures of certificate authorities that were verified before.
 //!
-//! A chain costs five signature verifications, and the authorities of one instance stay the same
+//! A chain of four costs four signature verifications, and the authorities of one instance stay the same
 //! for hours. What is remembered is one timeless fact: *this key signed exactly these bytes*.
 //! Everything else about a certificate, its validity first of all, is checked anew each time.
 //!

@@ -144,6 +144,7 @@ impl<'a> Certificate<'a> {
             }
         }
         match self.extensions.key_usage {
+            Some(usage) if usage.cert_sign => Err(CertificateError::EndEntityCertSign),
             Some(usage) if usage.digital_signature => Ok(()),
             _ => Err(CertificateError::KeyUsageDigitalSignature),
         }
@@ -169,12 +170,12 @@ fn check_version(version: Option<&[u8]>) -> Result<(), CertificateError> {
     }
 }
 
-/// An integer of at most 20 octets (RFC 5280 section 4.1.2.2), not counting the zero that keeps
-/// a great one positive: instance certificates of 2021 have such. Its sign is of no concern, as
-/// the serial number is not used for anything.
+/// A positive integer of at most 20 octets (RFC 5280 section 4.1.2.2), not counting the zero that
+/// keeps a great one positive: instance certificates of 2021 have such.
 fn check_serial_number(value: &[u8]) -> Result<(), CertificateError> {
     let magnitude = value.strip_prefix(&[0]).unwrap_or(value);
-    if is_canonical_integer(value) && magnitude.len() <= 20 {
+    let positive = !magnitude.is_empty() && matches!(value, [..=0x7f, ..]);
+    if positive && is_canonical_integer(value) && magnitude.len() <= 20 {
         Ok(())
     } else {
         Err(CertificateError::Malformed("serialNumber"))

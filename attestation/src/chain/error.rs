@@ -15,6 +15,9 @@ pub enum CertificateError {
     /// An extension comes twice.
     #[error("an extension comes twice")]
     DuplicateExtension,
+    /// Nor may its key usage let an end entity issue (RFC 5280 section 4.2.1.3).
+    #[error("it signs documents but its keyUsage lets it issue certificates")]
+    EndEntityCertSign,
     /// An end entity must not be able to issue.
     #[error("it signs documents but is marked as a certificate authority")]
     EndEntityIsAuthority,

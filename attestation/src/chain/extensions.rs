@@ -120,7 +120,8 @@ impl KeyUsage {
             [unused @ 0..=7, first, last] => (*unused, *first, *last),
             _ => return Err(MALFORMED),
         };
-        if last.trailing_zeros() < u32::from(unused) {
+        // DER leaves out trailing zeros, so the last bit that counts is set (X.690 section 11.2.2).
+        if last.trailing_zeros() != u32::from(unused) {
             return Err(MALFORMED);
         }
         Ok(Self {
@@ -136,10 +137,16 @@ fn authority_key_identifier(value: &[u8]) -> Result<Option<&[u8]>, CertificateEr
     let mut outer = Fields::new(value, PART)?;
     let mut fields = Fields::new(outer.take(Tag::Sequence)?, PART)?;
     outer.finish()?;
-    fields.take_optional(Tag::ContextSpecific {
-        constructed: false,
-        number: TagNumber(0),
-    })
+    let tag = |constructed, number| Tag::ContextSpecific {
+        constructed,
+        number: TagNumber(number),
+    };
+    let identifier = fields.take_optional(tag(false, 0))?;
+    // The issuer's name and serial number may follow; the names above are compared anyway.
+    fields.take_optional(tag(true, 1))?;
+    fields.take_optional(tag(false, 2))?;
+    fields.finish()?;
+    Ok(identifier)
 }
 
 /// A `BOOLEAN DEFAULT FALSE`. DER writes true as 0xff, and false by leaving it out

@@ -129,7 +129,8 @@ fn check_signature(
     }
 }
 
-fn public_key(
+/// The certificate's key, which lies on the curve.
+pub(crate) fn public_key(
     crypto: &dyn Crypto,
     certificate: &Certificate<'_>,
 ) -> Result<P384PublicKey, CertificateError> {

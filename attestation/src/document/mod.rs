@@ -12,6 +12,7 @@ mod tests;
 
 pub use self::error::{DocumentError, Field};
 
+pub(crate) use self::payload::MAX_FIELD_LEN;
 use self::payload::Payload;
 use self::scanner::{Kind, Scanner};
 use crate::{Pcrs, Timestamp};

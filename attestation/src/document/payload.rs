@@ -199,7 +199,7 @@ fn optional_bytes<'a>(
 }
 
 /// The longest certificate, public key, user data and nonce.
-const MAX_FIELD_LEN: usize = 1024;
+pub(crate) const MAX_FIELD_LEN: usize = 1024;
 
 fn expect(scanner: &Scanner<'_>, kind: Kind, field: Field) -> Result<(), DocumentError> {
     if scanner.kind()? == kind {

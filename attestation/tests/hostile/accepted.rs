@@ -118,6 +118,22 @@ fn payloads() -> Vec<Case> {
             }
             set_registers(p, &registers);
         }),
+        payload("registers of SHA-256", Ok(()), |p| {
+            let registers: Vec<_> = (0..16)
+                .map(|index| [cbor::unsigned(index), cbor::bytes(&[5; 32])].concat())
+                .collect();
+            set_registers(p, &registers);
+        }),
+        payload("registers of SHA-512", Ok(()), |p| {
+            let registers: Vec<_> = (0..16)
+                .map(|index| [cbor::unsigned(index), cbor::bytes(&[5; 64])].concat())
+                .collect();
+            set_registers(p, &registers);
+        }),
+        payload("PCR0 alone", Ok(()), |p| {
+            let registers = registers(p);
+            set_registers(p, &registers[..1]);
+        }),
         payload("no optional field, by null", Ok(()), |p| {
             for key in ["public_key", "user_data", "nonce"] {
                 p.set(key, vec![cbor::NULL]);

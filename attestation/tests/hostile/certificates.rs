@@ -171,6 +171,13 @@ fn in_each_below_the_root() -> Vec<Case> {
             },
         ),
         each(
+            "keyUsage with zeros at its end",
+            E::Malformed("keyUsage"),
+            |t| {
+                extension(t, KEY_USAGE).value = vec![0x03, 0x02, 0x00, 0x86];
+            },
+        ),
+        each(
             "keyUsage that is no BIT STRING",
             E::Malformed("keyUsage"),
             |t| {
@@ -236,6 +243,20 @@ fn in_each_below_the_root() -> Vec<Case> {
             E::Malformed("serialNumber"),
             |t| {
                 t.serial = [&[0x02, 21], &[0x11; 21][..]].concat();
+            },
+        ),
+        each(
+            "the serial number zero",
+            E::Malformed("serialNumber"),
+            |t| {
+                t.serial = vec![0x02, 0x01, 0x00];
+            },
+        ),
+        each(
+            "a negative serial number",
+            E::Malformed("serialNumber"),
+            |t| {
+                t.serial = vec![0x02, 0x01, 0xff];
             },
         ),
         each(
@@ -330,6 +351,12 @@ fn in_each_authority() -> Vec<Case> {
             E::Malformed("authorityKeyIdentifier"),
             with_value(AUTHORITY_KEY_IDENTIFIER, &[0x04, 0x00]),
         ),
+        each(
+            AUTHORITIES,
+            "something else in an authority key identifier",
+            E::Malformed("authorityKeyIdentifier"),
+            with_value(AUTHORITY_KEY_IDENTIFIER, &[0x30, 0x02, 0x05, 0x00]),
+        ),
         // As many authorities follow as the path length allows, less one.
         each([REGIONAL], "path length 1", E::PathLength, {
             with_value(
@@ -365,9 +392,16 @@ fn in_the_leaf() -> Vec<Case> {
         }),
         leaf(
             "keyUsage only for certificates",
-            E::KeyUsageDigitalSignature,
+            E::EndEntityCertSign,
             |t| {
                 extension(t, KEY_USAGE).value = vec![0x03, 0x02, 0x02, 0x04];
+            },
+        ),
+        leaf(
+            "keyUsage for documents and certificates",
+            E::EndEntityCertSign,
+            |t| {
+                extension(t, KEY_USAGE).value = vec![0x03, 0x02, 0x02, 0x84];
             },
         ),
         leaf(

@@ -157,6 +157,11 @@ fn identity() -> Vec<Case> {
             Err(VerifyError::Region),
             rename(REGIONAL, "us-east-1", "us-west-1"),
         ),
+        chain(
+            "an authority of another instance",
+            Err(VerifyError::InstanceName),
+            rename(INSTANCE, "abcdef0", "abcdef1"),
+        ),
         payload(
             "PCR4 of another instance",
             Err(VerifyError::Instance),
@@ -243,7 +248,14 @@ fn debug_mode() -> Vec<Case> {
         })
     };
     let debug = Err(VerifyError::Debug);
+    let without_pcr0 = |p: &mut attestation::nsm::forge::Payload| {
+        let registers = registers(p);
+        set_registers(p, &registers[1..]);
+    };
+    let no_image = Err(VerifyError::NoImage);
     vec![
+        payload("no PCR0", no_image, without_pcr0),
+        payload("no PCR0, debug mode accepted", no_image, without_pcr0).accepting_debug_mode(),
         zero("debug mode", debug, &[0, 1, 2, 8]),
         zero("only PCR0 zero", debug, &[0]),
         zero("only PCR1 zero", debug, &[1]),

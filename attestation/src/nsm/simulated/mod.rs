@@ -1,6 +1,7 @@
 //! A Nitro Secure Module in software, for machines that have none.
 //!
-//! Its documents differ from those of the hardware in one thing only: the root they lead to.
+//! Its documents have the form of those of the hardware, but lead to another root, and the names in
+//! their certificates say that they are simulated.
 //! The production verifier checks them like any other, once that root is trusted.
 
 mod ca;
