@@ -33,9 +33,6 @@ use crate::protocol::{OperationName, Request, request, response};
 use crate::sigv4::{self, Authorization};
 use crate::state::{Change, State};
 
-/// The header that names the operation.
-const TARGET_HEADER: &str = "x-amz-target";
-
 /// The media type of every answer.
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -121,7 +118,7 @@ impl Engine {
     /// Where to run a call. Looks at no more than the operation and the kind of key pair, and is
     /// not a check: [`step`](Self::step) answers whatever is wrong with the call.
     pub fn route(&self, call: &Call<'_>) -> Route {
-        match operation_of(call) {
+        match OperationName::of(call) {
             Ok(
                 OperationName::CancelKeyDeletion
                 | OperationName::CreateAlias
@@ -172,7 +169,7 @@ impl Engine {
         random: &mut dyn CryptoRng,
     ) -> Reply {
         let mut event = Event::begin(call, now, random);
-        if let Ok(operation) = operation_of(call) {
+        if let Ok(operation) = OperationName::of(call) {
             event.operation(operation);
         }
         Reply::failure(error, event)
@@ -186,7 +183,7 @@ impl Engine {
         random: &mut dyn CryptoRng,
         event: &mut Event,
     ) -> Result<Outcome, KmsError> {
-        let operation = operation_of(call)?;
+        let operation = OperationName::of(call)?;
         event.operation(operation);
         let request = request::parse(operation, call.body);
         if let Err(error @ KmsError::Serialization(_)) = request {
@@ -242,12 +239,6 @@ impl Reply {
             event,
         }
     }
-}
-
-/// The operation that a call names.
-fn operation_of(call: &Call<'_>) -> Result<OperationName, KmsError> {
-    let target = call.headers.get(TARGET_HEADER);
-    OperationName::from_target(target.and_then(|target| target.to_str().ok()))
 }
 
 /// Who calls, proven by the signature.

@@ -83,7 +83,9 @@ pub(crate) fn require_supported(spec: KeyPairSpec) -> Result<(), KmsError> {
 }
 
 fn unsupported(spec: KeyPairSpec) -> KmsError {
-    KmsError::UnsupportedOperation(format!("KeyPairSpec {spec} is not supported here.").into())
+    KmsError::UnsupportedOperation(
+        format!("KeyPairSpec {spec} is not supported in this Region").into(),
+    )
 }
 
 /// Whether making such a pair takes so long (80 ms and more on average) that it must not hold up

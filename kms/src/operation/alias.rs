@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::audit;
 use crate::error::KmsError;
 use crate::key::{Alias, Key};
-use crate::name::{self, AliasName};
+use crate::name::{self, AliasName, KeyRef};
 use crate::permit::{AccountResource, Action, AliasResource, Conditions, action};
 use crate::protocol::response::{self, AliasListEntry};
 use crate::protocol::{OperationName, request};
@@ -28,6 +28,7 @@ pub(super) fn create_alias(
     request: &request::CreateAlias<'_>,
 ) -> Result<Outcome, KmsError> {
     let name = AliasName::parse(&request.alias_name)?;
+    refuse_alias(&request.target_key_id)?;
     let conditions = Conditions::default();
     let target = context.permit(
         action::CreateAlias,
@@ -59,6 +60,7 @@ pub(super) fn update_alias(
     request: &request::UpdateAlias<'_>,
 ) -> Result<Outcome, KmsError> {
     let name = AliasName::parse(&request.alias_name)?;
+    refuse_alias(&request.target_key_id)?;
     let alias = context.existing_alias(&name)?;
     context.permit_alias(action::UpdateAlias, &name)?;
     context.permit_named_key(action::UpdateAlias, &alias)?;
@@ -194,19 +196,29 @@ impl Context<'_> {
     }
 }
 
+/// Lets a target pass that is not itself named by an alias.
+fn refuse_alias(target: &str) -> Result<(), KmsError> {
+    match KeyRef::parse(target)? {
+        KeyRef::Alias(_) | KeyRef::AliasArn { .. } => Err(KmsError::validation(
+            "Aliases must refer to keys. Not aliases",
+        )),
+        KeyRef::Id(_) | KeyRef::Arn { .. } => Ok(()),
+    }
+}
+
 /// Lets a key pass that can have one more alias.
 fn require_room(context: &Context<'_>, key: &Key) -> Result<(), KmsError> {
     let most = context.config.max_aliases_per_key;
-    let aliases = context
+    let usage = context
         .state
-        .aliases_of(key.account(), key.region(), key.id());
-    if aliases.take(most).count() < most {
+        .aliases_of(key.account(), key.region(), key.id())
+        .count();
+    if usage < most {
         return Ok(());
     }
     Err(KmsError::LimitExceeded(
         format!(
-            "{} has {most} aliases, which is as many as a key may have.",
-            key.arn()
+            "Aliases per key quota for this account in this region is {most}, current usage is {usage}."
         )
         .into(),
     ))

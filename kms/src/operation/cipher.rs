@@ -8,7 +8,6 @@ use crate::error::KmsError;
 use crate::key::BackingKeyId;
 use crate::permit::{Action, Permit, action};
 use crate::protocol::EncryptionContext;
-use crate::state::State;
 
 /// Actions that let a caller encrypt under a key.
 pub(super) trait Encrypting: Action {}
@@ -63,26 +62,16 @@ pub(super) fn seal(
 ///
 /// # Errors
 ///
-/// IncorrectKeyException for the ciphertext of another key of that account and region,
-/// InvalidCiphertextException, without a word on the reason, for everything else that does not
-/// open.
+/// InvalidCiphertextException, without a word on the reason, for whatever does not open.
 pub(super) fn open(
     permit: &Permit<impl Decrypting>,
     blob: &[u8],
     encryption_context: &EncryptionContext,
-    state: &State,
 ) -> Result<Opened, KmsError> {
     let key = permit.key();
-    let header = Header::parse(blob).ok_or(KmsError::InvalidCiphertext)?;
-    if header.key_id != key.id() {
-        let other = state.key(key.account(), key.region(), header.key_id);
-        return Err(match other {
-            Some(_) => KmsError::IncorrectKey,
-            None => KmsError::InvalidCiphertext,
-        });
-    }
-    let backing = key
-        .backing_key(&header.backing_id)
+    let backing = Header::parse(blob)
+        .filter(|header| header.key_id == key.id())
+        .and_then(|header| key.backing_key(&header.backing_id))
         .ok_or(KmsError::InvalidCiphertext)?;
     Ok(Opened {
         plaintext: ciphertext::open(blob, backing, encryption_context)?,

@@ -2,9 +2,11 @@
 
 use crate::ciphertext::Header;
 use crate::error::KmsError;
+use crate::key::Key;
 use crate::permit::{Action, Conditions, action};
 use crate::protocol::spec::{DryRunModifier, EncryptionAlgorithm};
 use crate::protocol::{OperationName, request, response};
+use crate::state::State;
 
 use super::key_state::{self, Row};
 use super::release::Release;
@@ -66,12 +68,13 @@ pub(super) fn decrypt(
         ..Conditions::default()
     };
     let permit = context.permit_found(action::Decrypt, found, &conditions)?;
+    source.require_made_by(permit.key(), context.state)?;
     key_state::require(Row::Use, permit.key())?;
     usage::require_decryption(OperationName::Decrypt, algorithm, permit.key())?;
     let Some(blob) = source.blob() else {
         return Err(KmsError::DryRunOperation);
     };
-    let opened = cipher::open(&permit, blob, &request.encryption_context, context.state)?;
+    let opened = cipher::open(&permit, blob, &request.encryption_context)?;
     stop_if_dry_run(request.dry_run)?;
 
     context
@@ -119,6 +122,7 @@ pub(super) fn re_encrypt(
         ..common
     };
     let to = context.permit_found(action::ReEncryptTo, to, &conditions)?;
+    source.require_made_by(from.key(), context.state)?;
     key_state::require(Row::Use, from.key())?;
     key_state::require(Row::Use, to.key())?;
     usage::require_decryption(OperationName::ReEncrypt, source_algorithm, from.key())?;
@@ -126,12 +130,7 @@ pub(super) fn re_encrypt(
     let Some(blob) = source.blob() else {
         return Err(KmsError::DryRunOperation);
     };
-    let opened = cipher::open(
-        &from,
-        blob,
-        &request.source_encryption_context,
-        context.state,
-    )?;
+    let opened = cipher::open(&from, blob, &request.source_encryption_context)?;
     stop_if_dry_run(request.dry_run)?;
 
     let sealed = cipher::seal(
@@ -219,6 +218,30 @@ impl<'a> Source<'a> {
                 .map(|key| Found::new(key, None))
                 .ok_or(KmsError::InvalidCiphertext),
         }
+    }
+}
+
+impl Source<'_> {
+    /// Lets a ciphertext pass that this key made. AWS looks at that before it looks at the key's
+    /// state.
+    ///
+    /// # Errors
+    ///
+    /// IncorrectKeyException for the ciphertext of another key of that account and region,
+    /// InvalidCiphertextException for what is none of ours.
+    fn require_made_by(&self, key: &Key, state: &State) -> Result<(), KmsError> {
+        let Some(blob) = self.blob() else {
+            return Ok(());
+        };
+        let header = Header::parse(blob).ok_or(KmsError::InvalidCiphertext)?;
+        if header.key_id == key.id() {
+            return Ok(());
+        }
+        let other = state.key(key.account(), key.region(), header.key_id);
+        Err(match other {
+            Some(_) => KmsError::IncorrectKey,
+            None => KmsError::InvalidCiphertext,
+        })
     }
 }
 

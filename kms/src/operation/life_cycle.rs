@@ -120,13 +120,10 @@ pub(super) fn cancel_key_deletion(
 
 /// The waiting time in days.
 fn window(days: Option<u16>) -> Result<u16, KmsError> {
-    let days = days.unwrap_or(MAX_WINDOW);
-    let constraint = match days {
-        ..MIN_WINDOW => format!("greater than or equal to {MIN_WINDOW}"),
-        MIN_WINDOW..=MAX_WINDOW => return Ok(days),
-        _ => format!("less than or equal to {MAX_WINDOW}"),
-    };
-    Err(KmsError::validation(format!(
-        "1 validation error detected: Value '{days}' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value {constraint}"
-    )))
+    match days.unwrap_or(MAX_WINDOW) {
+        days @ MIN_WINDOW..=MAX_WINDOW => Ok(days),
+        _ => Err(KmsError::validation(format!(
+            "PendingWindowInDays must be between {MIN_WINDOW} and {MAX_WINDOW}"
+        ))),
+    }
 }

@@ -202,7 +202,7 @@ impl<'m, 'a> Members<'m, 'a> {
         };
         let mut blob = into_blob(value)?;
         if let Some(constraint) = Constraint::on_length(blob.len(), &length) {
-            self.violated(Shown::Blob(blob.len()), name, constraint);
+            self.violated(Shown::Hidden, name, constraint);
         }
         Ok(Some(mem::take(&mut *blob)))
     }
@@ -213,8 +213,8 @@ impl<'m, 'a> Members<'m, 'a> {
         name: &str,
         length: RangeInclusive<usize>,
     ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-        self.require(name);
         let Some(value) = self.object.take(name) else {
+            self.violated(Shown::Hidden, name, Constraint::NotNull);
             return Ok(Zeroizing::default());
         };
         let secret = into_blob(value)?;

@@ -211,10 +211,10 @@ enumeration! {
 enumeration! {
     /// How Encrypt and Decrypt use a key.
     EncryptionAlgorithm {
-        SymmetricDefault = "SYMMETRIC_DEFAULT",
         RsaesOaepSha1 = "RSAES_OAEP_SHA_1",
         RsaesOaepSha256 = "RSAES_OAEP_SHA_256",
         Sm2Pke = "SM2PKE",
+        SymmetricDefault = "SYMMETRIC_DEFAULT",
     }
 }
 

@@ -47,10 +47,8 @@ impl Violations {
 pub(super) enum Shown<'v> {
     /// The member is missing.
     Null,
-    /// The member is secret: not at all.
+    /// The member is secret, or holds bytes: not at all.
     Hidden,
-    /// By its length.
-    Blob(usize),
     /// As it is.
     Number(i32),
     /// As it is.
@@ -66,10 +64,6 @@ impl Display for Shown<'_> {
         match self {
             Self::Null => f.write_str(" null"),
             Self::Hidden => Ok(()),
-            Self::Blob(length) => write!(
-                f,
-                " 'java.nio.HeapByteBuffer[pos=0 lim={length} cap={length}]'"
-            ),
             Self::Number(number) => write!(f, " '{number}'"),
             Self::Text(text) => write!(f, " '{}'", Echo(text)),
             Self::List(items) => {

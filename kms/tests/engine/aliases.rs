@@ -130,9 +130,10 @@ fn an_alias_needs_a_key_of_its_own_account_and_region() {
         "NotFoundException",
         &format!("Key '{}' does not exist", key_arn(unknown)),
     );
-    server
-        .call("CreateAlias", request("alias/b"))
-        .expect_error("NotFoundException", "Invalid keyId 'alias/b'");
+    server.call("CreateAlias", request("alias/b")).expect_error(
+        "ValidationException",
+        "Aliases must refer to keys. Not aliases",
+    );
     let foreign = format!("arn:aws:kms:{REGION}:444455556666:key/{unknown}");
     let (code, _) = server.call("CreateAlias", request(&foreign)).error();
     assert_eq!(code, "AccessDeniedException");

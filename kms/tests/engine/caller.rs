@@ -22,6 +22,26 @@ fn unknown_operations_are_refused_before_authentication() {
 }
 
 #[test]
+fn only_json_that_is_posted_is_an_operation() {
+    let mut server = Server::new();
+    for method in ["GET", "PUT", "DELETE", "PATCH", "BREW"] {
+        let mut request = signed(&Client::of("alice"), "CreateKey", b"{}", START);
+        *request.method_mut() = method.parse().unwrap();
+        let (code, _) = server.send(&request).error();
+        assert_eq!(code, "UnknownOperationException", "{method}");
+    }
+    for content_type in ["text/plain", "application/x-amz-cbor-1.1", "\u{ff}"] {
+        let mut request = signed(&Client::of("alice"), "CreateKey", b"{}", START);
+        let value = http::HeaderValue::from_bytes(content_type.as_bytes()).unwrap();
+        request.headers_mut().insert("content-type", value);
+        let (code, _) = server.send(&request).error();
+        assert_eq!(code, "UnknownOperationException", "{content_type}");
+    }
+    let keys = server.call("ListKeys", json!({})).ok();
+    assert_eq!(keys["Keys"], json!([]));
+}
+
+#[test]
 fn what_is_no_json_is_refused_before_authentication() {
     let mut server = Server::new();
     for client in [Client::of("nobody"), Client::of("alice")] {

@@ -134,7 +134,7 @@ fn pairs_that_cannot_be_made_are_refused() {
                 .call(operation, json!({"KeyId": id, "KeyPairSpec": spec}))
                 .expect_error(
                     "UnsupportedOperationException",
-                    &format!("KeyPairSpec {spec} is not supported here."),
+                    &format!("KeyPairSpec {spec} is not supported in this Region"),
                 );
         }
     }

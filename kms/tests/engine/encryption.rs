@@ -182,11 +182,27 @@ fn a_key_that_did_not_encrypt_it_is_incorrect() {
     server
         .call("Decrypt", request)
         .expect_error("IncorrectKeyException", INCORRECT_KEY);
-    let request =
+    let reencrypt =
         json!({"CiphertextBlob": ciphertext, "SourceKeyId": other, "DestinationKeyId": id});
     server
-        .call("ReEncrypt", request)
+        .call("ReEncrypt", reencrypt.clone())
         .expect_error("IncorrectKeyException", INCORRECT_KEY);
+
+    // Whatever state the other key is in.
+    server
+        .call("DisableKey", json!({"KeyId": other}))
+        .ok_empty();
+    let request = json!({"CiphertextBlob": ciphertext, "KeyId": other});
+    server
+        .call("Decrypt", request)
+        .expect_error("IncorrectKeyException", INCORRECT_KEY);
+    server
+        .call("ReEncrypt", reencrypt)
+        .expect_error("IncorrectKeyException", INCORRECT_KEY);
+    let request = json!({"CiphertextBlob": base64("junk"), "KeyId": other});
+    server
+        .call("Decrypt", request)
+        .expect_error("InvalidCiphertextException", "");
 }
 
 #[test]

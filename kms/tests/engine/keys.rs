@@ -407,20 +407,25 @@ fn a_key_pending_deletion_is_of_no_use_and_can_be_rescued() {
 #[test]
 fn the_waiting_time_is_7_to_30_days_and_30_unless_said() {
     let mut server = Server::new();
-    for (days, bound) in [
-        (1, "greater than or equal to 7"),
-        (6, "greater than or equal to 7"),
-        (31, "less than or equal to 30"),
-        (365, "less than or equal to 30"),
-        (366, "less than or equal to 365"),
-        (0, "greater than or equal to 1"),
+    let shape = |days: u16, bound: &str| {
+        format!(
+            "1 validation error detected: Value '{days}' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value {bound}"
+        )
+    };
+    let window = || "PendingWindowInDays must be between 7 and 30".to_owned();
+    for (days, message) in [
+        (1, window()),
+        (6, window()),
+        (31, window()),
+        (365, window()),
+        (366, shape(366, "less than or equal to 365")),
+        (0, shape(0, "greater than or equal to 1")),
     ] {
         let id = server.create_key();
         let request = json!({"KeyId": id, "PendingWindowInDays": days});
-        server.call("ScheduleKeyDeletion", request).expect_error(
-            "ValidationException",
-            &format!("1 validation error detected: Value '{days}' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value {bound}"),
-        );
+        server
+            .call("ScheduleKeyDeletion", request)
+            .expect_error("ValidationException", &message);
     }
     let id = server.create_key();
     let answer = server

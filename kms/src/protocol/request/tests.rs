@@ -120,8 +120,10 @@ fn required_members_are_missed_and_others_are_not() {
     let null = |member: &str| {
         let (first, rest) = member.split_at(1);
         let first = first.to_ascii_lowercase();
+        // Of a secret member not even its absence is shown.
+        let shown = if member == "Plaintext" { "" } else { " null" };
         format!(
-            "Value null at '{first}{rest}' failed to satisfy constraint: Member must not be null"
+            "Value{shown} at '{first}{rest}' failed to satisfy constraint: Member must not be null"
         )
     };
     for (operation, members, required) in MODEL {
@@ -487,20 +489,20 @@ fn violations_are_told_as_aws_tells_them() {
     assert_eq!(
         with("Recipient", json!({"AttestationDocument": ""})),
         violation(
-            "Value 'java.nio.HeapByteBuffer[pos=0 lim=0 cap=0]' at 'recipient.attestationDocument' failed to satisfy constraint: Member must have length greater than or equal to 1"
+            "Value at 'recipient.attestationDocument' failed to satisfy constraint: Member must have length greater than or equal to 1"
         )
     );
     let document = "A".repeat(262_148 / 3 * 4);
     assert_eq!(
         with("Recipient", json!({"AttestationDocument": document})),
         violation(
-            "Value 'java.nio.HeapByteBuffer[pos=0 lim=262146 cap=262146]' at 'recipient.attestationDocument' failed to satisfy constraint: Member must have length less than or equal to 262144"
+            "Value at 'recipient.attestationDocument' failed to satisfy constraint: Member must have length less than or equal to 262144"
         )
     );
     assert_eq!(
         error(Name::Decrypt, &json!({"CiphertextBlob": "A".repeat(8196)})),
         violation(
-            "Value 'java.nio.HeapByteBuffer[pos=0 lim=6147 cap=6147]' at 'ciphertextBlob' failed to satisfy constraint: Member must have length less than or equal to 6144"
+            "Value at 'ciphertextBlob' failed to satisfy constraint: Member must have length less than or equal to 6144"
         )
     );
     assert_eq!(
