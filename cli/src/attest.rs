@@ -17,9 +17,9 @@ use pem_rfc7468::LineEnding;
 use zeroize::Zeroizing;
 
 use crate::Failure;
-use crate::credentials::write_private;
+use crate::credentials::{make_private_folder, write_private};
 use crate::random::system_random;
-use crate::screen::{Style, excerpt};
+use crate::screen::{Style, excerpt, print};
 
 /// The label of PKCS#8 in PEM (RFC 7468, section 10).
 const PRIVATE_KEY: &str = "PRIVATE KEY";
@@ -182,7 +182,7 @@ pub(crate) fn load_or_generate_ca(path: &Path, now: Timestamp) -> Result<Simulat
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let ca = SimulatedCa::generate(&mut system_random(), now)?;
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
+                make_private_folder(folder)?;
             }
             write_private(path, ca.to_pem()?.as_bytes())?;
             Ok(ca)
@@ -194,8 +194,10 @@ pub(crate) fn load_or_generate_ca(path: &Path, now: Timestamp) -> Result<Simulat
 fn show(options: ShowOptions) -> Result<(), Failure> {
     let bytes = read(options.document.as_deref(), 0x84)?;
     let document = AttestationDocument::parse(&bytes)?;
-    print!("{}", describe(&document));
-    println!("not verified: anyone can make a document that reads like this");
+    print(&format!(
+        "{}not verified: anyone can make a document that reads like this\n",
+        describe(&document)
+    ))?;
     Ok(())
 }
 
@@ -207,7 +209,7 @@ fn verify(options: VerifyArguments) -> Result<(), Failure> {
         options
             .root
             .iter()
-            .map(|path| Ok(TrustRoot::simulated(certificate_of(&fs::read(path)?))?))
+            .map(|path| Ok(TrustRoot::simulated(&fs::read(path)?)?))
             .collect::<Result<_, Failure>>()?
     };
     let rules = VerifyOptions {
@@ -219,24 +221,19 @@ fn verify(options: VerifyArguments) -> Result<(), Failure> {
     let style = Style::detect();
     match Verifier::new(roots, rules).verify(&bytes, at) {
         Ok(verified) => {
-            print!("{}", describe(&AttestationDocument::parse(&bytes)?));
-            println!("root          {}", hex::encode(verified.root().sha256()));
-            println!("{}", style.good("valid"));
+            print(&format!(
+                "{}root          {}\n{}\n",
+                describe(&AttestationDocument::parse(&bytes)?),
+                hex::encode(verified.root().sha256()),
+                style.good("valid")
+            ))?;
             Ok(())
         }
         Err(error) => {
-            println!("{}", style.bad("refused"));
+            print(&format!("{}\n", style.bad("refused")))?;
             Err(error.into())
         }
     }
-}
-
-/// The certificate in a PEM file that may hold its private key too, as the file
-/// of a simulated authority does.
-fn certificate_of(pem: &[u8]) -> &[u8] {
-    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-    let begin = pem.windows(BEGIN.len()).position(|window| window == BEGIN);
-    begin.and_then(|at| pem.get(at..)).unwrap_or(pem)
 }
 
 fn open(options: OpenOptions) -> Result<(), Failure> {

@@ -168,11 +168,14 @@ impl Client {
                 Ok(serde_json::from_slice(&answer)?)
             };
         }
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        let Ok(error) = serde_json::from_slice::<Value>(&answer) else {
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            return Err(ClientError::NotKms { status, text });
+        };
         let text = |names: &[&str]| {
             names
                 .iter()
-                .find_map(|name| answer[*name].as_str())
+                .find_map(|name| error[*name].as_str())
                 .unwrap_or_default()
                 .to_owned()
         };
@@ -239,6 +242,14 @@ pub enum ClientError {
         code: String,
         /// The error's text; empty when AWS sends none.
         message: String,
+    },
+    /// The answer is an error that does not come from KMS.
+    #[error("HTTP {status}: {text}")]
+    NotKms {
+        /// The HTTP status code.
+        status: u16,
+        /// The answer's body.
+        text: String,
     },
     /// The CA file holds no usable certificate.
     #[error("the CA file holds no usable certificate")]

@@ -2,7 +2,7 @@
 //! any AWS SDK.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::Failure;
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Endpoint};
 use crate::credentials::Credentials;
 use crate::part::Signals;
 use crate::random::system_random;
+use crate::screen::print;
 use crate::server::{self, DataFolder, Log, Server};
 
 /// The alias that AWS's own documentation uses in its examples.
@@ -100,26 +101,36 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         log: Log::StandardError,
     });
     let mut server = tokio::select! {
-        started = starting => started?,
+        biased;
         () = signals.next() => return Ok(()),
+        started = starting => started?,
     };
-    create_example_keys(&server, &credentials).await?;
+    let endpoint = server.endpoint().clone();
+    tokio::select! {
+        // Ctrl-C reaches all processes of a terminal, so they may end first.
+        biased;
+        () = signals.next() => return stop(server).await,
+        failure = server.ended() => return Err(failure.into()),
+        made = create_example_keys(&endpoint, &credentials) => made?,
+    }
 
     let ca = options.tls.then(|| data.tls_ca());
     eprint!(
         "{}",
         instructions(&server, &credentials, ca.as_deref(), &data)
     );
-    println!("ready {}", server.endpoint().url());
-    io::stdout().flush()?;
+    print(&format!("ready {}\n", server.endpoint().url()))?;
 
     tokio::select! {
+        biased;
+        () = signals.next() => stop(server).await,
         failure = server.ended() => Err(failure.into()),
-        () = signals.next() => {
-            eprintln!("Stopping ...");
-            Ok(server.stop().await?)
-        }
     }
+}
+
+async fn stop(server: Server) -> Result<(), Failure> {
+    eprintln!("Stopping ...");
+    Ok(server.stop().await?)
 }
 
 fn read_seed(path: &Path) -> Result<Seed, Failure> {
@@ -133,12 +144,12 @@ fn read_seed(path: &Path) -> Result<Seed, Failure> {
 /// Makes the example key and alias in each region that has none: one URL serves all
 /// regions, and a key belongs to one.
 async fn create_example_keys(
-    server: &Server,
+    endpoint: &Endpoint,
     credentials: &Credentials,
 ) -> Result<(), ClientError> {
     let mut regions = tokio::task::JoinSet::new();
     for region in AWS_REGIONS {
-        let client = Client::new(server.endpoint().clone(), credentials.clone(), region);
+        let client = Client::new(endpoint.clone(), credentials.clone(), region);
         regions.spawn(async move { create_example_key(&client).await });
     }
     while let Some(outcome) = regions.join_next().await {

@@ -1,7 +1,15 @@
 //! How the demo and documents look on a terminal.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, stdout};
+use std::io::{self, IsTerminal, Write as _, stdout};
+
+/// Writes to standard output at once. Unlike `print!` it does not panic when nobody reads any more,
+/// as in `claviger demo | head`.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut output = stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
 
 /// Emphasis, for terminals only.
 pub(crate) struct Style {

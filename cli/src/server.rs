@@ -4,24 +4,36 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use kms::name::AccountId;
 use kms::seed::Seed;
+use rustix::io::FdFlags;
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::Endpoint;
-use crate::credentials::write_private;
+use crate::credentials::{make_private_folder, write_private};
 use crate::process::Process;
 
 /// How long the two processes may take to serve.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long one health check may take: most start before there is anyone to answer.
+const HEALTH_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long requests in work may go on when it is time to stop.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long the lock of a process that was killed may outlive it.
+const DEATH_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long the processes of a predecessor that was killed may take to end.
+const PREDECESSOR_LIMIT: Duration = Duration::from_secs(30);
 
 /// What to start.
 pub struct Options {
@@ -65,10 +77,7 @@ impl DataFolder {
     /// # Errors
     /// When the folder can't be made.
     pub fn open(path: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)?;
+        make_private_folder(path)?;
         Ok(Self(fs::canonicalize(path)?))
     }
 
@@ -104,16 +113,34 @@ impl DataFolder {
     ///
     /// # Errors
     /// [`StartError::InUse`] when another process has it.
-    pub fn lock(&self) -> Result<fs::File, StartError> {
+    async fn lock(&self) -> Result<fs::File, StartError> {
+        self.lock_file("lock", DEATH_LIMIT).await
+    }
+
+    /// Takes what keeps others away while one of the two processes runs: they inherit it, and so
+    /// hold it even if this process is killed. Waits for those of a predecessor that was.
+    async fn lock_for_processes(&self) -> Result<fs::File, StartError> {
+        let file = self.lock_file("processes.lock", PREDECESSOR_LIMIT).await?;
+        rustix::io::fcntl_setfd(&file, FdFlags::empty()).map_err(io::Error::from)?;
+        Ok(file)
+    }
+
+    async fn lock_file(&self, name: &str, limit: Duration) -> Result<fs::File, StartError> {
         let file = fs::OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
-            .open(self.0.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(self.0.clone())),
-            Err(fs::TryLockError::Error(error)) => Err(error.into()),
+            .open(self.0.join(name))?;
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(fs::TryLockError::WouldBlock) if started.elapsed() < limit => {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                Err(fs::TryLockError::WouldBlock) => return Err(StartError::InUse(self.0.clone())),
+                Err(fs::TryLockError::Error(error)) => return Err(error.into()),
+            }
         }
     }
 }
@@ -137,7 +164,8 @@ impl Server {
     /// within a minute.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let data = DataFolder::open(&options.data)?;
-        let lock = data.lock()?;
+        let lock = data.lock().await?;
+        let inherited = data.lock_for_processes().await?;
         // A socket's path is limited to 107 bytes, a data folder's is not.
         let sockets = tempfile::Builder::new().prefix("claviger-").tempdir()?;
         let enclave_address = format!("unix:{}", sockets.path().join("enclave").display());
@@ -163,6 +191,9 @@ impl Server {
                 &host_address,
                 "--data",
                 &folder,
+                // The enclave has drained before the host proxy is stopped.
+                "--drain-seconds",
+                "1",
             ],
             data.log(options.log)?,
         )?;
@@ -175,6 +206,7 @@ impl Server {
         let configuration = configuration.to_string_lossy();
         let log = data.log(options.log)?;
         let enclave = Process::start("enclave", &["--config", &configuration], log)?;
+        drop(inherited);
 
         let mut server = Self {
             endpoint: Endpoint::http(reachable(listen).to_string()),
@@ -184,10 +216,11 @@ impl Server {
             _sockets: sockets,
             _lock: lock,
         };
-        server
-            .wait_until_healthy(options.tls.then(|| data.tls_ca()))
-            .await?;
-        Ok(server)
+        let ca = options.tls.then(|| data.tls_ca());
+        match timeout(START_LIMIT, server.wait_until_healthy(ca)).await {
+            Ok(healthy) => healthy.map(|()| server),
+            Err(_) => Err(StartError::NotHealthy),
+        }
     }
 
     /// Where clients connect.
@@ -215,21 +248,26 @@ impl Server {
     /// When a process doesn't stop in time (it is killed then) or ends with an
     /// error.
     pub async fn stop(mut self) -> Result<(), StartError> {
-        self.enclave.stop().await?;
-        self.host_proxy.stop().await
+        let enclave = self.enclave.stop().await;
+        let host_proxy = self.host_proxy.stop().await;
+        enclave.and(host_proxy)
     }
 
     async fn wait_until_healthy(&mut self, ca: Option<PathBuf>) -> Result<(), StartError> {
-        let started = Instant::now();
         let authority = self.endpoint.authority().to_owned();
-        while started.elapsed() < START_LIMIT {
-            // The CA file appears, or changes, once the enclave has published it.
-            if let Some(Ok(pem)) = ca.as_ref().map(fs::read)
-                && let Ok(endpoint) = Endpoint::https(authority.clone(), &pem)
+        loop {
+            // The CA file appears, or changes, once the enclave has published it. Until then there
+            // is no one to trust: the enclave serves its health in clear as well.
+            let endpoint = match &ca {
+                None => Some(Endpoint::http(authority.clone())),
+                Some(ca) => fs::read(ca)
+                    .ok()
+                    .and_then(|pem| Endpoint::https(authority.clone(), &pem).ok()),
+            };
+            if let Some(endpoint) = endpoint
+                && matches!(timeout(HEALTH_LIMIT, endpoint.is_healthy()).await, Ok(true))
             {
                 self.endpoint = endpoint;
-            }
-            if self.endpoint.is_healthy().await {
                 return Ok(());
             }
             for process in [&mut self.enclave, &mut self.host_proxy] {
@@ -239,7 +277,6 @@ impl Server {
             }
             sleep(Duration::from_millis(10)).await;
         }
-        Err(StartError::NotHealthy)
     }
 }
 
@@ -264,6 +301,7 @@ fn enclave_configuration(
             "max_age_seconds": options.max_age.as_secs(),
         },
         "root_key": { "dev_file": data.0.join("root.key") },
+        "limits": { "shutdown_milliseconds": DRAIN.as_millis() },
         "seed": options.seed,
     }))?)
 }

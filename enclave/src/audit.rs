@@ -7,16 +7,20 @@
 //! An event leaves memory when the host says that it is on stable storage. After a broken
 //! connection, what is not acknowledged is sent again, so an event may be in the trail twice, with
 //! the same `eventID`.
+//!
+//! Each event has a number that counts up from 1 while the enclave runs. Whatever becomes of an
+//! event, a full queue, a killed enclave, a host that deletes it, its number is then missing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kms::audit::Event;
 use link::{
     Address, Channel, EventReply, FrameWriter, HostEvent, LinkError, Numbered, PublicFile, Stream,
 };
+use rand_core::Rng as _;
 use tokio::io::WriteHalf;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -54,12 +58,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct AuditQueue {
     sender: mpsc::Sender<Event>,
     counters: Arc<Counters>,
+    numbering: Arc<Numbering>,
+}
+
+/// What numbers the events of one run of the enclave.
+struct Numbering {
+    boot_id: String,
+    last: AtomicU64,
+}
+
+impl Numbering {
+    fn number(&self, event: &mut Event) {
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        event.number(&self.boot_id, number);
+    }
 }
 
 impl AuditQueue {
     /// Takes an event, at once.
-    pub(crate) fn record(&self, event: Event) {
+    pub(crate) fn record(&self, mut event: Event) {
         add(&self.counters.audit_events, 1);
+        self.numbering.number(&mut event);
         match self.sender.try_send(event) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
@@ -80,6 +99,7 @@ pub(crate) struct AuditDelivery {
     host: Address,
     queue: mpsc::Receiver<Event>,
     counters: Arc<Counters>,
+    numbering: Arc<Numbering>,
     /// The certificate authority to publish, if there is one.
     ca_pem: Option<String>,
     clock: Clock,
@@ -97,13 +117,20 @@ pub(crate) fn channel(
     counters: Arc<Counters>,
     ca_pem: Option<String>,
     clock: Clock,
-    random: Random,
+    mut random: Random,
 ) -> (AuditQueue, AuditDelivery) {
     let (sender, queue) = mpsc::channel(capacity);
+    let mut boot_id = [0; 16];
+    random.fill_bytes(&mut boot_id);
+    let numbering = Arc::new(Numbering {
+        boot_id: hex::encode(boot_id),
+        last: AtomicU64::new(0),
+    });
     let delivery = AuditDelivery {
         host,
         queue,
         counters: Arc::clone(&counters),
+        numbering: Arc::clone(&numbering),
         ca_pem,
         clock,
         random,
@@ -111,7 +138,12 @@ pub(crate) fn channel(
         next: 0,
         lost_told: 0,
     };
-    (AuditQueue { sender, counters }, delivery)
+    let queue = AuditQueue {
+        sender,
+        counters,
+        numbering,
+    };
+    (queue, delivery)
 }
 
 /// Why a connection to the host is of no use any more.
@@ -218,11 +250,9 @@ impl AuditDelivery {
         if lost > self.lost_told {
             add(&self.counters.audit_events, 1);
             let since_told = lost - self.lost_told;
-            events.push(Event::events_lost(
-                since_told,
-                self.clock.now(),
-                &mut self.random,
-            ));
+            let mut told = Event::events_lost(since_told, self.clock.now(), &mut self.random);
+            self.numbering.number(&mut told);
+            events.push(told);
             self.lost_told = lost;
             Notice::AuditLost { events: since_told }.log();
         }

@@ -40,6 +40,8 @@ struct User {
     secret_access_key: Secret,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    #[serde(default)]
+    replace_access_key: bool,
 }
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -130,7 +132,8 @@ impl Seed {
     }
 
     /// Adds a user with full rights in the default account, unless these credentials are
-    /// somebody's already.
+    /// somebody's already. Whoever had the access key before, or with which secret, it is this
+    /// user's from then on.
     pub fn add_user(&mut self, name: &str, access_key_id: &str, secret_access_key: &str) {
         let same_credentials = |user: &User| {
             let secrets = (&user.secret_access_key.0, secret_access_key);
@@ -143,6 +146,7 @@ impl Seed {
                 access_key_id: access_key_id.to_owned(),
                 secret_access_key: Secret(secret_access_key.to_owned()),
                 account: None,
+                replace_access_key: true,
             });
         }
     }
@@ -238,6 +242,7 @@ struct ResolvedUser<'a> {
     name: &'a str,
     access_key_id: &'a str,
     secret_access_key: &'a str,
+    replace_access_key: bool,
 }
 
 struct ResolvedKey<'a> {
@@ -275,6 +280,7 @@ impl User {
             name: &self.name,
             access_key_id: id,
             secret_access_key: secret,
+            replace_access_key: self.replace_access_key,
             place,
         })
     }
@@ -284,27 +290,42 @@ impl ResolvedUser<'_> {
     /// The access key, unless it exists.
     fn access_key(&self, state: &State, now: Timestamp) -> Result<Option<AccessKey>, SeedError> {
         let principal = name::user_arn(self.account, self.name);
-        let Some(present) = state.access_key(self.access_key_id) else {
-            return Ok(Some(AccessKey {
-                id: self.access_key_id.into(),
-                secret: SecretAccessKey::new(self.secret_access_key.to_owned()),
-                principal: principal.into(),
-                created: now,
-                active: true,
-            }));
-        };
-        let conflict = |member, what| SeedError::Conflict {
-            place: format!("{}.{member}", self.place),
-            what,
-        };
-        if *present.principal != *principal {
-            return Err(conflict("access_key_id", "belongs to another user"));
+        let conflict = state
+            .access_key(self.access_key_id)
+            .map(|present| self.conflict(&principal, present));
+        match conflict {
+            Some(None) => return Ok(None),
+            Some(Some((member, what))) if !self.replace_access_key => {
+                return Err(SeedError::Conflict {
+                    place: format!("{}.{member}", self.place),
+                    what,
+                });
+            }
+            Some(Some(_)) | None => {}
         }
+        Ok(Some(AccessKey {
+            id: self.access_key_id.into(),
+            secret: SecretAccessKey::new(self.secret_access_key.to_owned()),
+            principal: principal.into(),
+            created: now,
+            active: true,
+        }))
+    }
+
+    /// In which member an access key of that id is not the one that is wanted, and how.
+    fn conflict(
+        &self,
+        principal: &str,
+        present: &AccessKey,
+    ) -> Option<(&'static str, &'static str)> {
         let (ours, theirs) = (self.secret_access_key, present.secret.expose());
-        if !bool::from(ours.as_bytes().ct_eq(theirs.as_bytes())) {
-            return Err(conflict("secret_access_key", "is another"));
+        if *present.principal != *principal {
+            Some(("access_key_id", "belongs to another user"))
+        } else if !bool::from(ours.as_bytes().ct_eq(theirs.as_bytes())) {
+            Some(("secret_access_key", "is another"))
+        } else {
+            None
         }
-        Ok(None)
     }
 }
 

@@ -151,6 +151,25 @@ fn an_added_user_is_not_added_twice() {
 }
 
 #[test]
+fn an_added_user_takes_its_access_key_over() {
+    let added = |secret: &str| {
+        let mut seed = Seed::default();
+        seed.add_user("developer", "AKIA", secret);
+        serde_json::to_string(&seed).unwrap()
+    };
+    let state = sown(&added("old"), empty());
+    let state = sown(&added("new"), state);
+    let key = state.access_key("AKIA").unwrap();
+    assert_eq!(key.secret.expose(), "new");
+    assert!(changes(&added("new"), &state).unwrap().is_empty());
+
+    let other = added("new").replace(r#""name":"developer""#, r#""name":"other""#);
+    let state = sown(&other, state);
+    let owner = &state.access_key("AKIA").unwrap().principal;
+    assert_eq!(**owner, *"arn:aws:iam::123456789012:user/other");
+}
+
+#[test]
 fn random_material_is_not_compared() {
     let seed = r#"{"keys": [{"key_id": "1234abcd-12ab-34cd-56ef-1234567890ab"}]}"#;
     let state = sown(seed, empty());

@@ -23,7 +23,7 @@ class Server:
         self._own_data = data is None
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="claviger-"))
         self.access_key, self.secret_key = credentials or (None, None)
-        self.listen = listen or f"127.0.0.1:{free_port()}"
+        self.listen = listen or "127.0.0.1:0"
         self.options = list(options)
         if credentials:
             self.options += ["--access-key", self.access_key, "--secret-key", self.secret_key]
@@ -60,6 +60,7 @@ class Server:
         if self.url is None:
             self.stop(signal.SIGKILL)
             raise AssertionError(f"{command} did not say that it is ready:\n{self.log()}")
+        self.listen = self.url.split("//")[1]
         return self
 
     def _read(self, ready):

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import os
 import pathlib
 import re
 import signal
 import socket
 import stat
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -143,6 +145,62 @@ def test_wrong_options_end_at_once(options, tmp_path):
     )
     assert done.returncode not in (0, 101) and done.stderr.strip()
     assert "panicked" not in done.stderr
+
+
+def test_an_idle_client_does_not_hold_up_the_end():
+    with Server() as server:
+        with socket.create_connection(server.address) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert client.recv(1)
+            started = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - started < 4
+
+
+def test_a_restart_waits_for_what_a_killed_server_left(connect, tmp_path):
+    for _ in range(3):
+        server = Server(data=tmp_path / "data").start()
+        with socket.create_connection(server.address) as client:
+            # A request that never becomes whole keeps the processes busy with their end.
+            client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+            os.kill(server.pid, signal.SIGKILL)
+            with Server(data=tmp_path / "data") as next_server:
+                connect(to=next_server).list_keys()
+
+
+def test_credentials_may_change_between_runs(connect, tmp_path):
+    changes = [
+        {"credentials": ("AKIACHANGING00000001", "first" * 8)},
+        {"credentials": ("AKIACHANGING00000001", "second" * 8)},
+        {"credentials": None},
+        {"credentials": None, "account": "000000000000"},
+        {"credentials": None},
+    ]
+    for change in changes:
+        account = change.get("account", ACCOUNT)
+        with Server("--account", account, data=tmp_path / "data", credentials=change["credentials"]) as server:
+            if change["credentials"] is None:
+                kept = json.loads((tmp_path / "data" / "credentials.json").read_text())
+                server.access_key, server.secret_key = kept["access_key_id"], kept["secret_access_key"]
+            metadata = connect(to=server).describe_key(KeyId="alias/ExampleAlias")["KeyMetadata"]
+            assert metadata["AWSAccountId"] == account
+
+
+def test_a_root_may_come_in_any_pem(nsm, tmp_path):
+    lines = nsm.root_pem.decode().strip().splitlines()
+    root = tmp_path / "root.pem"
+    root.write_text("\n".join([lines[0], "".join(lines[1:-1]), lines[-1]]) + "\n\n")
+    with Server("--trust-root", str(root)) as server:
+        assert server.url
+
+
+@pytest.mark.parametrize("arguments", [["demo"], ["--help"]])
+def test_a_reader_may_leave(arguments):
+    process = subprocess.Popen([binary(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "panicked" not in errors
 
 
 def test_it_is_loud_about_simulation(server):

@@ -37,13 +37,12 @@ impl Dev {
     /// When it does not.
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let listen = format!("127.0.0.1:{}", free_port());
         let log = File::create(folder.path().join("dev.stderr")).expect("a log file");
         let mut child = Command::new(crate::claviger())
             .args([
                 "dev",
                 "--listen",
-                &listen,
+                "127.0.0.1:0",
                 "--access-key",
                 ACCESS_KEY,
                 "--secret-key",

@@ -145,7 +145,13 @@ async fn serve_http1<S>(
         .max_headers(limits.header_count)
         .max_header_size(limits.header_bytes)
         .serve_connection(TokioIo::new(wire), service);
-    let overdue = || activity.overdue(Instant::now(), limits.header_time(), limits.idle_time());
+    let overdue = || {
+        activity.overdue(
+            Instant::now(),
+            Some(limits.header_time()),
+            limits.idle_time(),
+        )
+    };
     let mut ticks = overdue_ticks(limits);
     let mut closing = false;
     let end = loop {
@@ -219,7 +225,7 @@ async fn serve_http2<S>(
     let mut connection = pin!(connection);
     // Frames that belong to no request (PING, SETTINGS) may come at any time, so only the time
     // without a request counts.
-    let overdue = || activity.overdue(Instant::now(), Duration::MAX, limits.idle_time());
+    let overdue = || activity.overdue(Instant::now(), None, limits.idle_time());
     let mut ticks = overdue_ticks(limits);
     let mut closing = false;
     loop {

@@ -134,18 +134,21 @@ impl Activity {
         self.state().head_since.is_some()
     }
 
-    /// Whether the connection took longer than it may.
-    pub(crate) fn overdue(&self, now: Instant, head: Duration, idle: Duration) -> Option<Overdue> {
+    /// Whether the connection took longer than it may. Where bytes don't begin a request's head,
+    /// as the frames of HTTP/2 don't, there is no limit on heads.
+    pub(crate) fn overdue(
+        &self,
+        now: Instant,
+        head: Option<Duration>,
+        idle: Duration,
+    ) -> Option<Overdue> {
         let state = self.state();
         let longer = |since, limit| now.saturating_duration_since(since) >= limit;
-        if state.in_work > 0 {
-            None
-        } else if state.head_since.is_some_and(|since| longer(since, head)) {
-            Some(Overdue::Head)
-        } else if longer(state.idle_since, idle) {
-            Some(Overdue::Idle)
-        } else {
-            None
+        match (head, state.head_since) {
+            _ if state.in_work > 0 => None,
+            // However long it was idle before: a request is on its way now.
+            (Some(limit), Some(since)) => longer(since, limit).then_some(Overdue::Head),
+            _ => longer(state.idle_since, idle).then_some(Overdue::Idle),
         }
     }
 }
@@ -172,7 +175,7 @@ mod tests {
 
     fn after(activity: &Activity, seconds: u64) -> Option<Overdue> {
         let now = Instant::now() + Duration::from_secs(seconds);
-        activity.overdue(now, HEAD, IDLE)
+        activity.overdue(now, Some(HEAD), IDLE)
     }
 
     #[test]
@@ -185,6 +188,16 @@ mod tests {
         assert!(activity.is_mid_head());
         assert_eq!(after(&activity, 0), None);
         assert_eq!(after(&activity, 2), Some(Overdue::Head));
+        let minutes_later = Instant::now() + 2 * IDLE;
+        assert_eq!(
+            activity.overdue(minutes_later, Some(4 * IDLE), IDLE),
+            None,
+            "a head that arrives ends the idle time"
+        );
+        assert_eq!(
+            activity.overdue(minutes_later, None, IDLE),
+            Some(Overdue::Idle)
+        );
 
         let first = activity.begin();
         let second = activity.begin();

@@ -101,6 +101,21 @@ async fn what_a_host_does_not_take_is_counted_and_told() {
         count(&host, "ListKeys") as u64 == calls - lost
     })
     .await;
+
+    // The numbers of those that are missing are missing too, and no others.
+    let events = events(&host);
+    let of = |event: &Value, name: &str| event["additionalEventData"][name].clone();
+    let numbers: HashSet<u64> = events
+        .iter()
+        .map(|event| of(event, "enclaveEventNumber").as_u64().unwrap())
+        .collect();
+    let boots: HashSet<_> = events
+        .iter()
+        .map(|event| of(event, "enclaveBootId").to_string())
+        .collect();
+    assert_eq!((numbers.len(), boots.len()), (events.len(), 1));
+    let last = numbers.iter().max().unwrap();
+    assert_eq!(last - numbers.len() as u64, lost);
 }
 
 #[tokio::test]

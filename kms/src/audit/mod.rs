@@ -134,6 +134,14 @@ impl Event {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Says which of the events of one run of the enclave this is. Numbers that are missing show
+    /// events that are missing, whoever lost them.
+    pub fn number(&mut self, boot_id: &str, number: u64) {
+        let data = &mut self.additional_event_data;
+        data.insert("enclaveBootId".to_owned(), boot_id.into());
+        data.insert("enclaveEventNumber".to_owned(), number.into());
+    }
+
     /// The id of this event: a UUID.
     pub fn event_id(&self) -> &str {
         &self.event_id
