@@ -1,8 +1,7 @@
-//! Key policies. For now there is one: the default policy that AWS gives to a key made without.
+//! The policy that AWS gives to a key made without.
 //!
 //! It has a single statement, which gives the key's account all rights on the key, and so lets
-//! that account's identity policies decide. A policy that says anything else is refused when a key
-//! is made, because a policy that is stored but not enforced would be a promise broken silently.
+//! that account's identity policies decide.
 
 use serde::Deserialize;
 use serde_json::Value;
