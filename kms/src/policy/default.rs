@@ -9,8 +9,7 @@ use serde_json::Value;
 use crate::error::KmsError;
 use crate::name::{self, AccountId};
 
-/// The longest policy that AWS takes, in bytes.
-const MAX_POLICY_BYTES: usize = 32_768;
+use super::parse::MAX_KEY_POLICY_BYTES as MAX_POLICY_BYTES;
 
 /// The text of the default key policy, laid out as AWS does.
 pub fn default_key_policy(account: AccountId) -> String {
