@@ -122,10 +122,14 @@ impl Engine {
             Ok(
                 OperationName::CancelKeyDeletion
                 | OperationName::CreateAlias
+                | OperationName::CreateGrant
                 | OperationName::CreateKey
                 | OperationName::DeleteAlias
                 | OperationName::DisableKey
                 | OperationName::EnableKey
+                | OperationName::PutKeyPolicy
+                | OperationName::RetireGrant
+                | OperationName::RevokeGrant
                 | OperationName::ScheduleKeyDeletion
                 | OperationName::UpdateAlias,
             ) => Route::Write,

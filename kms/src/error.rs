@@ -38,6 +38,8 @@ pub enum KmsError {
     /// The ciphertext does not open: damaged, foreign, or under another encryption context. Never
     /// says which, so it has no message.
     InvalidCiphertext,
+    /// The id of a grant is not one.
+    InvalidGrantId(Cow<'static, str>),
     /// A grant token is not one of ours.
     InvalidGrantToken(Cow<'static, str>),
     /// The key's usage or the algorithm does not fit the operation.
@@ -157,6 +159,7 @@ impl KmsError {
             Self::InvalidAliasName(m) => ("InvalidAliasNameException", Some(m)),
             Self::InvalidArn(m) => ("InvalidArnException", Some(m)),
             Self::InvalidCiphertext => ("InvalidCiphertextException", None),
+            Self::InvalidGrantId(m) => ("InvalidGrantIdException", Some(m)),
             Self::InvalidGrantToken(m) => ("InvalidGrantTokenException", Some(m)),
             Self::InvalidKeyUsage(m) => ("InvalidKeyUsageException", Some(m)),
             Self::InvalidMarker(m) => ("InvalidMarkerException", Some(m)),

@@ -1,6 +1,6 @@
 //! What becomes due without a call: KMS keys whose waiting period is over.
 //!
-//! AWS deletes such a key up to 24 hours after its deletion date, with its aliases, and records a
+//! AWS deletes such a key up to 24 hours after its deletion date, with its aliases and grants, and records a
 //! `DeleteKey` event that no caller made. From then on nothing can decrypt what was encrypted
 //! under it.
 
@@ -13,7 +13,7 @@ use crate::state::{Change, Key, State};
 /// Keys to delete: what has to change, and what the audit trail gets once it has.
 #[derive(Default)]
 pub struct Expired {
-    /// The deletions, of aliases before their keys.
+    /// The deletions, of grants and aliases before their keys.
     pub changes: Vec<Change>,
     /// One event for each key.
     pub events: Vec<Event>,
@@ -32,6 +32,13 @@ pub fn expired(state: &State, now: Timestamp, most: usize, random: &mut dyn Cryp
 
 impl Expired {
     fn delete(&mut self, state: &State, key: &Key) {
+        let grants = state.grants_on(key.account(), key.region(), key.id(), None);
+        self.changes.extend(grants.map(|grant| Change::DeleteGrant {
+            account: grant.account,
+            region: grant.region.clone(),
+            key: grant.key,
+            id: grant.id,
+        }));
         let aliases = state.aliases_of(key.account(), key.region(), key.id());
         self.changes
             .extend(aliases.map(|alias| Change::DeleteAlias {

@@ -9,6 +9,7 @@ use rand_core::CryptoRng;
 
 use crate::crypto::{Label, SecretKey, code};
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
+use crate::policy::{Policy, PolicyError};
 use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin};
 
 /// A KMS key of one account and region.
@@ -35,9 +36,9 @@ pub struct Key {
     pub state: KeyState,
     /// When it will be deleted, while that is pending.
     pub deletion_date: Option<Timestamp>,
-    /// The key policy as it was given; `None` is the default policy of the account,
-    /// which is not stored with every key.
-    pub policy: Option<Arc<str>>,
+    /// The key policy; `None` is the default policy of the account, which is not stored with every
+    /// key.
+    pub policy: Option<KeyPolicy>,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
     /// The versions of its material, the newest last.
@@ -119,6 +120,46 @@ impl Key {
     /// The version of the material that a ciphertext names.
     pub fn backing_key(&self, id: &BackingKeyId) -> Option<&BackingKey> {
         self.backing.iter().find(|backing| backing.id == *id)
+    }
+}
+
+/// A key policy: as it was given, and as it is evaluated.
+#[derive(Clone, Debug)]
+pub struct KeyPolicy {
+    text: Arc<str>,
+    policy: Option<Policy>,
+}
+
+impl KeyPolicy {
+    /// Reads a policy that somebody gives to a key.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Ok(Self {
+            policy: Some(Policy::key_policy(text)?),
+            text: text.into(),
+        })
+    }
+
+    /// A policy that was accepted before. Should this version not understand it, it lets nobody
+    /// through.
+    pub fn stored(text: &str) -> Self {
+        Self {
+            policy: Policy::key_policy(text).ok(),
+            text: text.into(),
+        }
+    }
+
+    /// The policy as it was given.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// What it says; `None` if that can't be told.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
     }
 }
 

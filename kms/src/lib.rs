@@ -7,6 +7,7 @@ pub mod crypto;
 pub mod engine;
 pub mod error;
 pub mod expiry;
+pub mod grant;
 pub mod key;
 pub mod key_pair;
 pub mod name;

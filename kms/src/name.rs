@@ -31,6 +31,12 @@ impl AccountId {
     pub const fn as_bytes(&self) -> &[u8; 12] {
         &self.0
     }
+
+    /// The twelve digits.
+    pub fn as_str(&self) -> &str {
+        // They are digits.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 impl FromStr for AccountId {
@@ -117,6 +123,9 @@ pub struct KeyId {
 impl KeyId {
     /// Length in ciphertexts and records.
     pub const LEN: usize = 17;
+
+    /// The lowest id there is.
+    pub(crate) const LOWEST: Self = Self::new([0; 16], false);
 
     /// The id with these 16 bytes.
     pub const fn new(bytes: [u8; 16], multi_region: bool) -> Self {
@@ -351,6 +360,16 @@ pub fn key_arn(region: &Region, account: AccountId, id: KeyId) -> String {
 /// The ARN of an alias.
 pub fn alias_arn(region: &Region, account: AccountId, alias: &AliasName) -> String {
     format!("arn:{PARTITION}:kms:{region}:{account}:{alias}")
+}
+
+/// Whether a text is the ARN of the root user of some account.
+pub(crate) fn is_root_arn(text: &str) -> bool {
+    let mut parts = text.split(':');
+    parts.nth(4).is_some_and(|account| {
+        account
+            .parse()
+            .is_ok_and(|account| text == root_arn(account))
+    })
 }
 
 /// The ARN of an IAM user.

@@ -6,6 +6,7 @@ use attestation::Timestamp;
 use rand_core::CryptoRng;
 
 use crate::name::{self, AccountId};
+use crate::policy::{Caller, CallerKind, Policy};
 use crate::sigv4::SecretAccessKey;
 
 /// An identity that signs calls.
@@ -102,6 +103,46 @@ impl Principal {
     /// Its ARN, which names it everywhere.
     pub fn arn(&self) -> &Arc<str> {
         &self.arn
+    }
+
+    /// Itself, as policies see it.
+    pub(crate) fn as_caller(&self) -> Caller<'_> {
+        let (id, kind) = match &self.kind {
+            PrincipalKind::Root => (self.account.as_str(), CallerKind::Root),
+            PrincipalKind::User { id, .. } => (&**id, CallerKind::User),
+        };
+        Caller {
+            account: self.account,
+            arn: &self.arn,
+            id,
+            kind,
+        }
+    }
+
+    /// The ARN that policies know it by, `aws:PrincipalArn`: for a session that of its role.
+    pub(crate) fn policy_arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// What kind of principal it is, `aws:PrincipalType`.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self.kind {
+            PrincipalKind::Root => "Account",
+            PrincipalKind::User { .. } => "User",
+        }
+    }
+
+    /// The name of a user, `aws:username`; all others have none.
+    pub(crate) fn user_name(&self) -> Option<&str> {
+        match &self.kind {
+            PrincipalKind::Root => None,
+            PrincipalKind::User { name, .. } => Some(name),
+        }
+    }
+
+    /// What bounds a session; `None` for all others.
+    pub(crate) fn session_policy(&self) -> Option<&Policy> {
+        None
     }
 
     /// What CloudTrail calls `principalId`: the unique id of a user, for the root

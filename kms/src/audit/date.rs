@@ -13,7 +13,7 @@ fn civil(moment: Timestamp) -> DateTime {
 }
 
 /// ISO 8601 to the second: `2022-08-10T22:38:27Z`.
-pub(super) fn iso8601(moment: Timestamp) -> String {
+pub(crate) fn iso8601(moment: Timestamp) -> String {
     civil(moment).to_string()
 }
 

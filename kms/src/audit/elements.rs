@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::grant::GrantId;
 use crate::protocol::response::{KeyMetadata, ScheduleKeyDeletion};
 use crate::protocol::spec::KeyState;
 
@@ -13,6 +14,11 @@ use super::{MAX_TEXT_BYTES, bounded, date};
 /// The elements of an operation that changed a key or its aliases and says no more.
 pub(crate) fn key_id(key_arn: &str) -> Value {
     json!({ "keyId": key_arn })
+}
+
+/// The elements of CreateGrant. The token is not among them.
+pub(crate) fn created_grant(key_arn: &str, id: GrantId) -> Value {
+    json!({ "grantId": id.to_string(), "keyId": key_arn })
 }
 
 /// The elements of ScheduleKeyDeletion.

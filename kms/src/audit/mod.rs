@@ -21,12 +21,14 @@ use attestation::{Timestamp, VerifiedDocument};
 
 use crate::call::Call;
 use crate::error::KmsError;
+use crate::grant::GrantId;
 use crate::key::{BackingKeyId, Key};
 use crate::name::{AccountId, Region};
 use crate::principal::{Principal, PrincipalKind};
 use crate::protocol::{OperationName, Request};
 
-pub(crate) use elements::{created_key, key_id, scheduled_deletion};
+pub(crate) use date::iso8601;
+pub(crate) use elements::{created_grant, created_key, key_id, scheduled_deletion};
 
 /// The version of CloudTrail's record format.
 const EVENT_VERSION: &str = "1.11";
@@ -331,6 +333,11 @@ impl Event {
 
     fn additional(&mut self, name: &str, value: Value) {
         self.additional_event_data.insert(name.to_owned(), value);
+    }
+
+    /// Records the grant that was retired: whoever retires one by its token does not name it.
+    pub(crate) fn retired_grant(&mut self, id: GrantId) {
+        self.additional("grantId", id.to_string().into());
     }
 
     /// Records what the call changed.

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::protocol::spec::{EncryptionAlgorithm, KeySpec, KeyUsage, Origin};
-use crate::protocol::{EncryptionContext, Request};
+use crate::protocol::{EncryptionContext, Request, request};
 
 /// The parameters of a request, under the names CloudTrail gives them.
 pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
@@ -17,6 +17,25 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         Request::CreateAlias(r) => {
             shown.text("aliasName", &r.alias_name);
             shown.text("targetKeyId", &r.target_key_id);
+        }
+        Request::CreateGrant(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional("granteePrincipal", r.grantee_principal.as_deref());
+            let service = r.grantee_service_principal.as_deref();
+            shown.optional("granteeServicePrincipal", service);
+            shown.optional("retiringPrincipal", r.retiring_principal.as_deref());
+            let service = r.retiring_service_principal.as_deref();
+            shown.optional("retiringServicePrincipal", service);
+            let operations = r
+                .operations
+                .iter()
+                .map(|operation| operation.as_str().into());
+            shown.value("operations", operations.collect::<Vec<Value>>());
+            if let Some(constraints) = &r.constraints {
+                shown.value("constraints", grant_constraints(constraints).0);
+            }
+            shown.optional("name", r.name.as_deref());
+            shown.dry_run(r.dry_run);
         }
         Request::CreateKey(r) => {
             shown.optional("policy", r.policy.as_deref());
@@ -92,14 +111,46 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.number("numberOfBytes", r.number_of_bytes);
             shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
         }
+        Request::GetKeyPolicy(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional("policyName", r.policy_name.as_deref());
+        }
         Request::ListAliases(r) => {
             shown.optional("keyId", r.key_id.as_deref());
+            shown.number("limit", r.limit);
+            shown.optional("marker", r.marker.as_deref());
+        }
+        Request::ListGrants(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional("grantId", r.grant_id.as_deref());
+            shown.optional("granteePrincipal", r.grantee_principal.as_deref());
+            let service = r.grantee_service_principal.as_deref();
+            shown.optional("granteeServicePrincipal", service);
+            shown.number("limit", r.limit);
+            shown.optional("marker", r.marker.as_deref());
+        }
+        Request::ListKeyPolicies(r) => {
+            shown.text("keyId", &r.key_id);
             shown.number("limit", r.limit);
             shown.optional("marker", r.marker.as_deref());
         }
         Request::ListKeys(r) => {
             shown.number("limit", r.limit);
             shown.optional("marker", r.marker.as_deref());
+        }
+        Request::ListRetirableGrants(r) => {
+            shown.optional("retiringPrincipal", r.retiring_principal.as_deref());
+            let service = r.retiring_service_principal.as_deref();
+            shown.optional("retiringServicePrincipal", service);
+            shown.number("limit", r.limit);
+            shown.optional("marker", r.marker.as_deref());
+        }
+        Request::PutKeyPolicy(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional("policyName", r.policy_name.as_deref());
+            shown.text("policy", &r.policy);
+            let bypass = r.bypass_policy_lockout_safety_check;
+            shown.value("bypassPolicyLockoutSafetyCheck", bypass);
         }
         Request::ReEncrypt(r) => {
             shown.optional("sourceKeyId", r.source_key_id.as_deref());
@@ -116,6 +167,16 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             );
             shown.dry_run(r.dry_run);
         }
+        Request::RetireGrant(r) => {
+            shown.optional("keyId", r.key_id.as_deref());
+            shown.optional("grantId", r.grant_id.as_deref());
+            shown.dry_run(r.dry_run);
+        }
+        Request::RevokeGrant(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("grantId", &r.grant_id);
+            shown.dry_run(r.dry_run);
+        }
         Request::ScheduleKeyDeletion(r) => {
             shown.text("keyId", &r.key_id);
             shown.number("pendingWindowInDays", r.pending_window_in_days);
@@ -126,6 +187,18 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         }
     }
     shown.bounded()
+}
+
+fn grant_constraints(constraints: &request::GrantConstraints<'_>) -> Parameters {
+    let mut shown = Parameters::default();
+    if let Some(context) = &constraints.encryption_context_subset {
+        shown.context("encryptionContextSubset", context);
+    }
+    if let Some(context) = &constraints.encryption_context_equals {
+        shown.context("encryptionContextEquals", context);
+    }
+    shown.optional("sourceArn", constraints.source_arn.as_deref());
+    shown
 }
 
 /// The most that `requestParameters` may take, in bytes of JSON. CloudTrail's own limit is 100 KB.

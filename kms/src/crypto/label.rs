@@ -9,6 +9,10 @@
 pub enum Label {
     /// The id of a backing key, from its material and its KMS key's id.
     BackingKeyId,
+    /// The id of a grant that has a name, from the naming key.
+    GrantId,
+    /// The code of a grant token, from the naming key.
+    GrantToken,
     /// The one-time key of a head, from the root key.
     Head,
     /// One element of the root over all records, from the naming key.
@@ -28,8 +32,10 @@ pub enum Label {
 
 impl Label {
     /// Every label there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::BackingKeyId,
+        Self::GrantId,
+        Self::GrantToken,
         Self::Head,
         Self::HeadElement,
         Self::KeyToken,
@@ -44,6 +50,8 @@ impl Label {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BackingKeyId => "claviger/v1/backing-key-id",
+            Self::GrantId => "claviger/v1/grant-id",
+            Self::GrantToken => "claviger/v1/grant-token",
             Self::Head => "claviger/v1/head",
             Self::HeadElement => "claviger/v1/head-element",
             Self::KeyToken => "claviger/v1/key-token",

@@ -14,7 +14,7 @@ use crate::protocol::{OperationName, request};
 use crate::state::Change;
 
 use super::key_state::{self, Row};
-use super::marker::Listing;
+use super::marker::{Listing, page_length};
 use super::{Context, Found, Names, Outcome};
 
 /// How many aliases a page has unless the request says, and the most it may say. The service model
@@ -108,7 +108,7 @@ pub(super) fn list_aliases(
     context: &mut Context<'_>,
     request: &request::ListAliases<'_>,
 ) -> Result<Outcome, KmsError> {
-    let limit = page_length(request.limit)?;
+    let limit = page_length(request.limit, DEFAULT_PAGE, MAX_PAGE)?;
     let filter = request.key_id.as_deref();
     let filter = filter
         .map(|key| context.find_own::<action::ListAliases>(key))
@@ -222,15 +222,4 @@ fn require_room(context: &Context<'_>, key: &Key) -> Result<(), KmsError> {
         )
         .into(),
     ))
-}
-
-/// How many aliases a page has.
-fn page_length(limit: Option<u16>) -> Result<usize, KmsError> {
-    match limit {
-        None => Ok(DEFAULT_PAGE.into()),
-        Some(limit) if limit <= MAX_PAGE => Ok(limit.into()),
-        Some(limit) => Err(KmsError::validation(format!(
-            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value less than or equal to {MAX_PAGE}"
-        ))),
-    }
 }

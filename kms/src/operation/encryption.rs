@@ -10,7 +10,7 @@ use crate::state::State;
 
 use super::key_state::{self, Row};
 use super::release::Release;
-use super::{Context, Found, Names, Outcome, cipher, stop_if_dry_run, usage};
+use super::{Context, Found, Names, Outcome, cipher, missing, stop_if_dry_run, usage};
 
 /// Encrypt.
 pub(super) fn encrypt(
@@ -215,7 +215,7 @@ impl<'a> Source<'a> {
                     let region = &context.caller.region;
                     context.state.key(context.account(), region, header.key_id)
                 })
-                .map(|key| Found::new(key, None))
+                .map(Found::by_ciphertext)
                 .ok_or(KmsError::InvalidCiphertext),
         }
     }
@@ -243,11 +243,4 @@ impl Source<'_> {
             None => KmsError::InvalidCiphertext,
         })
     }
-}
-
-/// AWS's error for a member that must be there.
-fn missing(member: &str) -> KmsError {
-    KmsError::validation(format!(
-        "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
-    ))
 }

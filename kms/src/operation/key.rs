@@ -6,9 +6,8 @@ use std::sync::Arc;
 use crate::audit;
 use crate::error::KmsError;
 use crate::key::{BackingKey, Key};
-use crate::name::KeyId;
+use crate::name::{self, KeyId};
 use crate::permit::{AccountResource, Conditions, action};
-use crate::policy;
 use crate::protocol::request::{self, Tag};
 use crate::protocol::response::{self, KeyListEntry};
 use crate::protocol::spec::{KeySpec, KeyUsage, Origin, ResourceOwner};
@@ -17,7 +16,7 @@ use crate::state::Change;
 
 use super::marker::Listing;
 use super::random::custom_key_store_not_found;
-use super::{Context, Names, Outcome, metadata, usage};
+use super::{Context, Names, Outcome, key_policy, metadata, usage};
 
 /// The most tags a key may have.
 const MAX_TAGS: usize = 50;
@@ -53,11 +52,12 @@ pub(super) fn create_key(
         return Err(custom_key_store_not_found(id));
     }
     require_supported(spec, origin)?;
-    if let Some(policy) = &request.policy {
-        policy::require_default(policy, context.account())?;
-    }
-
     let id = KeyId::generate(request.multi_region, context.random);
+    let arn = name::key_arn(&context.caller.region, context.account(), id);
+    let policy = request.policy.as_deref();
+    let policy = policy
+        .map(|policy| key_policy::read(context, policy, &arn, &conditions))
+        .transpose()?;
     let mut key = Key::new(
         context.account(),
         context.caller.region.clone(),
@@ -66,7 +66,7 @@ pub(super) fn create_key(
         Arc::new([BackingKey::generate(id, context.now, context.random)]),
     );
     key.description = request.description.as_deref().unwrap_or_default().into();
-    key.policy = request.policy.as_deref().map(Into::into);
+    key.policy = policy;
     key.tags = tags;
     context.event.key(&key);
     let answer = response::CreateKey {

@@ -9,6 +9,8 @@ use crate::protocol::spec::KeyState;
 pub(super) enum Row {
     /// Encrypt, Decrypt, ReEncrypt, GenerateDataKey and its like.
     Use,
+    /// CreateGrant.
+    CreateGrant,
     /// CreateAlias, and UpdateAlias for the key it points to from then on.
     NameByAlias,
     /// EnableKey and DisableKey.
@@ -32,6 +34,7 @@ pub(super) fn require(row: Row, key: &Key) -> Result<(), KmsError> {
 
     let allowed = match row {
         Row::Use => matches!(key.state, Enabled | Updating),
+        Row::CreateGrant => matches!(key.state, Enabled | Unavailable | Updating),
         Row::NameByAlias => !matches!(key.state, PendingDeletion | PendingReplicaDeletion),
         Row::EnableOrDisable => matches!(key.state, Enabled | Disabled | Unavailable),
         Row::ScheduleDeletion => matches!(
@@ -63,8 +66,9 @@ mod tests {
 
     /// AWS's table, a letter for each state in the order of [`STATES`]: `o` for allowed, `D` for
     /// DisabledException, `S` for KMSInvalidStateException.
-    const TABLE: [(Row, &str); 5] = [
+    const TABLE: [(Row, &str); 6] = [
         (Row::Use, "oDSSSSSo"),
+        (Row::CreateGrant, "oDSSSoSo"),
         (Row::NameByAlias, "ooSSoooo"),
         (Row::EnableOrDisable, "ooSSSoSS"),
         (Row::ScheduleDeletion, "ooSSoooS"),

@@ -99,6 +99,17 @@ impl Listing<'_> {
     }
 }
 
+/// How many entries a page has, where the service allows fewer than its model.
+pub(super) fn page_length(limit: Option<u16>, default: u16, most: u16) -> Result<usize, KmsError> {
+    match limit {
+        None => Ok(default.into()),
+        Some(limit) if limit <= most => Ok(limit.into()),
+        Some(limit) => Err(KmsError::validation(format!(
+            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value less than or equal to {most}"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,10 @@ mod cipher;
 mod data_key;
 mod data_key_pair;
 mod encryption;
+mod grant;
+mod grant_token;
 mod key;
+mod key_policy;
 mod key_state;
 mod life_cycle;
 mod marker;
@@ -32,7 +35,7 @@ use crate::engine::EngineConfig;
 use crate::error::KmsError;
 use crate::key_pair::KeyPairSource;
 use crate::name::{AccountId, Region};
-use crate::permit::{Action, Conditions, Permit, Resource, authorize};
+use crate::permit::{Action, Asking, Conditions, Permit, Resource, Shown, authorize};
 use crate::principal::Principal;
 use crate::protocol::{Request, Response};
 use crate::state::{Change, State};
@@ -99,6 +102,7 @@ pub(crate) fn perform(
     match request {
         Request::CancelKeyDeletion(request) => life_cycle::cancel_key_deletion(context, &request),
         Request::CreateAlias(request) => alias::create_alias(context, &request),
+        Request::CreateGrant(request) => grant::create_grant(context, &request),
         Request::CreateKey(request) => key::create_key(context, &request),
         Request::Decrypt(request) => encryption::decrypt(context, request),
         Request::DeleteAlias(request) => alias::delete_alias(context, &request),
@@ -117,9 +121,16 @@ pub(crate) fn perform(
             data_key::generate_data_key_without_plaintext(context, &request)
         }
         Request::GenerateRandom(request) => random::generate_random(context, request),
+        Request::GetKeyPolicy(request) => key_policy::get_key_policy(context, &request),
         Request::ListAliases(request) => alias::list_aliases(context, &request),
+        Request::ListGrants(request) => grant::list_grants(context, &request),
+        Request::ListKeyPolicies(request) => key_policy::list_key_policies(context, &request),
         Request::ListKeys(request) => key::list_keys(context, &request),
+        Request::ListRetirableGrants(request) => grant::list_retirable_grants(context, &request),
+        Request::PutKeyPolicy(request) => key_policy::put_key_policy(context, &request),
         Request::ReEncrypt(request) => encryption::re_encrypt(context, &request),
+        Request::RetireGrant(request) => grant::retire_grant(context, &request),
+        Request::RevokeGrant(request) => grant::revoke_grant(context, &request),
         Request::ScheduleKeyDeletion(request) => {
             life_cycle::schedule_key_deletion(context, &request)
         }
@@ -159,7 +170,7 @@ impl Context<'_> {
             request_alias: found.alias.as_ref(),
             ..*conditions
         };
-        self.permit_resource(action, found.key, &conditions)
+        self.permit_shown(action, found.key, &conditions, found.shown)
     }
 
     /// Decides whether the caller may do this to this resource, and records the decision.
@@ -169,17 +180,48 @@ impl Context<'_> {
         resource: R,
         conditions: &Conditions<'_>,
     ) -> Result<Permit<A, R>, KmsError> {
-        match authorize(&self.caller.principal, action, resource, conditions) {
+        self.permit_shown(action, resource, conditions, Shown::Named)
+    }
+
+    fn permit_shown<A: Action, R: Resource>(
+        &mut self,
+        action: A,
+        resource: R,
+        conditions: &Conditions<'_>,
+        shown: Shown,
+    ) -> Result<Permit<A, R>, KmsError> {
+        let mut tokens = conditions.grant_tokens.iter();
+        if tokens.any(|token| grant_token::is_forged(self.state, token)) {
+            return Err(KmsError::InvalidGrantToken("".into()));
+        }
+        match authorize(self.asking(), action, resource, conditions) {
             Ok(permit) => {
                 self.event.authorization(A::NAME, permit.basis().as_str());
                 Ok(permit)
             }
             Err(denial) => {
-                self.event.authorization(A::NAME, denial.basis.as_str());
-                Err(denial.error)
+                self.event.authorization(A::NAME, denial.reason());
+                Err(denial.error(shown))
             }
         }
     }
+
+    /// Who asks, where and when.
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            principal: &self.caller.principal,
+            region: &self.caller.region,
+            now: self.now,
+            state: self.state,
+        }
+    }
+}
+
+/// AWS's error for a member that must be there.
+fn missing(member: &str) -> KmsError {
+    KmsError::validation(format!(
+        "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+    ))
 }
 
 /// Where a dry run ends: everything was checked, nothing is done.

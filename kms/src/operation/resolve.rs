@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::KmsError;
 use crate::key::Key;
 use crate::name::{self, AccountId, AliasName, KeyRef, Region};
-use crate::permit::{self, Action};
+use crate::permit::{self, Action, Shown};
 
 use super::Context;
 
@@ -24,6 +24,8 @@ pub(super) struct Found {
     pub(super) key: Arc<Key>,
     /// The alias it was named by.
     pub(super) alias: Option<AliasName>,
+    /// How a refusal may show it.
+    pub(super) shown: Shown,
 }
 
 impl Context<'_> {
@@ -102,6 +104,15 @@ impl Found {
         Self {
             key: Arc::clone(key),
             alias,
+            shown: Shown::Named,
+        }
+    }
+
+    /// A key that a ciphertext tells.
+    pub(super) fn by_ciphertext(key: &Arc<Key>) -> Self {
+        Self {
+            shown: Shown::ByCiphertext,
+            ..Self::new(key, None)
         }
     }
 }

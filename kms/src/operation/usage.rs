@@ -3,7 +3,7 @@
 use crate::error::KmsError;
 use crate::key::Key;
 use crate::protocol::OperationName;
-use crate::protocol::spec::{EncryptionAlgorithm, KeySpec, KeyUsage};
+use crate::protocol::spec::{EncryptionAlgorithm, GrantOperation, KeySpec, KeyUsage};
 
 /// Lets a key pass whose usage and spec fit encryption with this algorithm.
 ///
@@ -69,6 +69,76 @@ pub(super) fn encryption_algorithms(
         ],
         (KeyUsage::EncryptDecrypt, KeySpec::Sm2) => &[EncryptionAlgorithm::Sm2Pke],
         _ => &[],
+    }
+}
+
+/// Whether what is encrypted under keys of a spec can be bound to an encryption context.
+pub(super) fn takes_encryption_context(spec: KeySpec) -> bool {
+    spec == KeySpec::SymmetricDefault
+}
+
+/// What a grant on a key can allow.
+pub(super) fn grant_operations(spec: KeySpec, usage: KeyUsage) -> &'static [GrantOperation] {
+    use GrantOperation::{
+        CreateGrant, Decapsulate, Decrypt, DeriveSharedSecret, DescribeKey, Encapsulate, Encrypt,
+        GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+        GenerateDataKeyWithoutPlaintext, GenerateMac, GetPublicKey, ReEncryptFrom, ReEncryptTo,
+        RetireGrant, Sign, Verify, VerifyMac,
+    };
+    match (usage, spec) {
+        (KeyUsage::EncryptDecrypt, KeySpec::SymmetricDefault) => &[
+            CreateGrant,
+            Decrypt,
+            DescribeKey,
+            Encrypt,
+            GenerateDataKey,
+            GenerateDataKeyPair,
+            GenerateDataKeyPairWithoutPlaintext,
+            GenerateDataKeyWithoutPlaintext,
+            ReEncryptFrom,
+            ReEncryptTo,
+            RetireGrant,
+        ],
+        (KeyUsage::EncryptDecrypt, _) => &[
+            CreateGrant,
+            Decrypt,
+            DescribeKey,
+            Encrypt,
+            GetPublicKey,
+            ReEncryptFrom,
+            ReEncryptTo,
+            RetireGrant,
+        ],
+        (KeyUsage::SignVerify, _) => &[
+            CreateGrant,
+            DescribeKey,
+            GetPublicKey,
+            RetireGrant,
+            Sign,
+            Verify,
+        ],
+        (KeyUsage::GenerateVerifyMac, _) => &[
+            CreateGrant,
+            DescribeKey,
+            GenerateMac,
+            RetireGrant,
+            VerifyMac,
+        ],
+        (KeyUsage::KeyAgreement, _) => &[
+            CreateGrant,
+            DeriveSharedSecret,
+            DescribeKey,
+            GetPublicKey,
+            RetireGrant,
+        ],
+        (KeyUsage::EncapsulateDecapsulate, _) => &[
+            CreateGrant,
+            Decapsulate,
+            DescribeKey,
+            Encapsulate,
+            GetPublicKey,
+            RetireGrant,
+        ],
     }
 }
 

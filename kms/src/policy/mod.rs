@@ -37,7 +37,6 @@ mod tests;
 pub use context::{Caller, CallerKind, RequestContext, Values};
 pub use decide::{Decision, Lacking, Source, decide};
 pub use default::default_key_policy;
-pub(crate) use default::{is_default_text, require_default};
 pub use document::{Effect, Match, Policy, Reach, StatementRef};
 pub use error::PolicyError;
 pub use lockout::allows_policy_update;

@@ -276,6 +276,26 @@ impl<'m, 'a> Members<'m, 'a> {
         Ok(pairs.into_iter().collect())
     }
 
+    /// An encryption context that may be missing, which is not the same as an empty one.
+    pub(super) fn optional_context(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<EncryptionContext>, KmsError> {
+        let given = self.object.has(name);
+        let context = self.context(name)?;
+        Ok(given.then_some(context))
+    }
+
+    /// A list of values of an enumeration that must be there.
+    pub(super) fn required_choices<E: Enumeration>(
+        &mut self,
+        name: &str,
+        count: RangeInclusive<usize>,
+    ) -> Result<Vec<E>, KmsError> {
+        self.require(name);
+        self.choices(name, count)
+    }
+
     /// A structure.
     pub(super) fn structure<T>(
         &mut self,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::crypto::{Fields, Label, SecretKey, code};
+use crate::grant::GrantId;
 use crate::name::{AccountId, AliasName, KeyId, Region};
 
 /// What a record holds. The numbers are part of the format.
@@ -22,17 +23,20 @@ pub enum Kind {
     AccessKey = 5,
     /// A secret of the enclave's edge, such as the key of its TLS CA.
     EdgeSecret = 6,
+    /// A grant on a KMS key.
+    Grant = 7,
 }
 
 impl Kind {
     /// Every kind there is, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DomainKey,
         Self::Key,
         Self::Alias,
         Self::Principal,
         Self::AccessKey,
         Self::EdgeSecret,
+        Self::Grant,
     ];
 
     /// The kind's number.
@@ -55,6 +59,7 @@ impl fmt::Display for Kind {
             Self::Principal => "principal",
             Self::AccessKey => "access key",
             Self::EdgeSecret => "edge secret",
+            Self::Grant => "grant",
         })
     }
 }
@@ -120,6 +125,12 @@ pub(crate) enum Name {
     EdgeSecret {
         name: Arc<str>,
     },
+    Grant {
+        account: AccountId,
+        region: Region,
+        key: KeyId,
+        id: GrantId,
+    },
 }
 
 impl Name {
@@ -130,6 +141,7 @@ impl Name {
             Self::Principal { .. } => Kind::Principal,
             Self::AccessKey { .. } => Kind::AccessKey,
             Self::EdgeSecret { .. } => Kind::EdgeSecret,
+            Self::Grant { .. } => Kind::Grant,
         }
     }
 
@@ -156,6 +168,16 @@ impl Name {
             Self::Principal { arn } => kind.text(arn),
             Self::AccessKey { id } => kind.text(id),
             Self::EdgeSecret { name } => kind.text(name),
+            Self::Grant {
+                account,
+                region,
+                key,
+                id,
+            } => kind
+                .bytes(account.as_bytes())
+                .text(region.as_str())
+                .bytes(&key.to_bytes())
+                .bytes(id.as_bytes()),
         };
         RecordId(code(naming_key, Label::RecordId, fields.as_bytes()))
     }

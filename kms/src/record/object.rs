@@ -7,11 +7,12 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::payload::{
-    AccessKeyPayload, AliasPayload, DomainKeyPayload, EdgeSecretPayload, KeyPayload,
+    AccessKeyPayload, AliasPayload, DomainKeyPayload, EdgeSecretPayload, GrantPayload, KeyPayload,
     PrincipalPayload,
 };
 use super::sealed::{Version, seal};
 use super::{DomainKey, Kind, Name, RecordId, RootKey};
+use crate::grant::Grant;
 use crate::key::{Alias, Key};
 use crate::principal::{AccessKey, Principal};
 
@@ -50,6 +51,7 @@ pub(crate) enum Object {
     Principal(Arc<Principal>),
     AccessKey(Arc<AccessKey>),
     EdgeSecret(Arc<EdgeSecret>),
+    Grant(Arc<Grant>),
 }
 
 impl Object {
@@ -73,6 +75,12 @@ impl Object {
             },
             Self::EdgeSecret(secret) => Name::EdgeSecret {
                 name: secret.name().clone(),
+            },
+            Self::Grant(grant) => Name::Grant {
+                account: grant.account,
+                region: grant.region.clone(),
+                key: grant.key,
+                id: grant.id,
             },
         }
     }
@@ -112,6 +120,10 @@ impl Object {
                 let payload = EdgeSecretPayload::new(object);
                 seal(key, id, version(Kind::EdgeSecret), &payload, random)
             }
+            Self::Grant(object) => {
+                let payload = GrantPayload::new(object);
+                seal(key, id, version(Kind::Grant), &payload, random)
+            }
         }
     }
 
@@ -138,6 +150,10 @@ impl Object {
             Kind::EdgeSecret => {
                 let payload: EdgeSecretPayload = decode(payload).ok()?;
                 Self::EdgeSecret(payload.into_edge_secret().into())
+            }
+            Kind::Grant => {
+                let payload: GrantPayload = decode(payload).ok()?;
+                Self::Grant(payload.into_grant()?.into())
             }
         })
     }

@@ -7,6 +7,7 @@ use attestation::Timestamp;
 use rand_core::CryptoRng;
 
 use super::{Sealing, State, Tables};
+use crate::grant::{Grant, GrantId};
 use crate::key::{Alias, Key};
 use crate::name::{AccountId, AliasName, KeyId, Region};
 use crate::principal::{AccessKey, Principal};
@@ -54,6 +55,19 @@ pub enum Change {
     DeleteAccessKey {
         /// Its id.
         id: Arc<str>,
+    },
+    /// Write a grant.
+    PutGrant(Grant),
+    /// Delete a grant.
+    DeleteGrant {
+        /// The account of its key.
+        account: AccountId,
+        /// The region of its key.
+        region: Region,
+        /// Its key.
+        key: KeyId,
+        /// Its id.
+        id: GrantId,
     },
     /// Write a secret of the enclave's edge.
     PutEdgeSecret(EdgeSecret),
@@ -181,6 +195,18 @@ impl Batch {
             Change::DeletePrincipal { arn } => self.delete(Name::Principal { arn }),
             Change::PutAccessKey(access_key) => self.put(Object::AccessKey(access_key.into())),
             Change::DeleteAccessKey { id } => self.delete(Name::AccessKey { id }),
+            Change::PutGrant(grant) => self.put(Object::Grant(grant.into())),
+            Change::DeleteGrant {
+                account,
+                region,
+                key,
+                id,
+            } => self.delete(Name::Grant {
+                account,
+                region,
+                key,
+                id,
+            }),
             Change::PutEdgeSecret(secret) => self.put(Object::EdgeSecret(secret.into())),
             Change::DeleteEdgeSecret { name } => self.delete(Name::EdgeSecret { name }),
         }

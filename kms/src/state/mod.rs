@@ -18,10 +18,12 @@ use std::sync::Arc;
 use attestation::Timestamp;
 use rand_core::CryptoRng;
 
-use crate::name::{AccountId, AliasName, KeyId, Region};
+use crate::crypto::{Fields, Label, code};
+use crate::name::{self, AccountId, AliasName, KeyId, Region};
 use crate::record::{DomainKey, Head};
 use tables::Tables;
 
+pub use crate::grant::{Grant, GrantId, Grantee};
 pub use crate::key::{Alias, BackingKey, BackingKeyId, Key};
 pub use crate::principal::{AccessKey, Principal};
 pub use crate::record::{EdgeSecret, RecordId, RootKey, StateError};
@@ -110,6 +112,66 @@ impl State {
             .flat_map(move |scope| scope.aliases_of(key))
     }
 
+    /// The grant on a key with this id.
+    pub fn grant(
+        &self,
+        account: AccountId,
+        region: &Region,
+        key: KeyId,
+        id: GrantId,
+    ) -> Option<&Arc<Grant>> {
+        self.tables.scope(account, region)?.grants.get(&(key, id))
+    }
+
+    /// The grants on a key whose ids come after `start`, or all of them, in the order of their ids.
+    pub fn grants_on(
+        &self,
+        account: AccountId,
+        region: &Region,
+        key: KeyId,
+        start: Option<GrantId>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let scope = self.tables.scope(account, region);
+        scope
+            .into_iter()
+            .flat_map(move |scope| scope.grants_on(key, start))
+    }
+
+    /// The grants on a key for this grantee.
+    pub fn grants_for(&self, key: &Key, grantee: Grantee) -> impl Iterator<Item = &Arc<Grant>> {
+        let scope = self.tables.scope(key.account(), key.region());
+        let key = key.id();
+        scope
+            .into_iter()
+            .flat_map(move |scope| scope.grants_for(key, grantee.clone()))
+    }
+
+    /// The grants of an account and region that this principal may retire, after `start` in the
+    /// order of their keys and ids.
+    pub fn retirable_by(
+        &self,
+        account: AccountId,
+        region: &Region,
+        principal: Grantee,
+        start: Option<(KeyId, GrantId)>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let scope = self.tables.scope(account, region);
+        scope
+            .into_iter()
+            .flat_map(move |scope| scope.retirable_by(principal.clone(), start))
+    }
+
+    /// The id of a grant that has a name: the same for the same grant.
+    pub(crate) fn named_grant_id(&self, content: &Fields) -> GrantId {
+        let naming_key = &self.sealing.domain_key.naming;
+        GrantId::from_bytes(code(naming_key, Label::GrantId, content.as_bytes()))
+    }
+
+    /// The code that makes a grant token ours.
+    pub(crate) fn grant_token_code(&self, content: &[u8]) -> [u8; 32] {
+        code(&self.sealing.domain_key.naming, Label::GrantToken, content)
+    }
+
     /// The keys whose deletion date has come.
     pub fn due_for_deletion(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
         self.tables.due_for_deletion(now)
@@ -118,6 +180,11 @@ impl State {
     /// The principal with this ARN.
     pub fn principal(&self, arn: &str) -> Option<&Arc<Principal>> {
         self.tables.principals.get(arn)
+    }
+
+    /// Whether an ARN may stand for somebody: the account of a root user need not be known here.
+    pub(crate) fn is_principal(&self, arn: &str) -> bool {
+        self.principal(arn).is_some() || name::is_root_arn(arn)
     }
 
     /// All principals, in the order of their ARNs.

@@ -49,7 +49,15 @@ impl<K: Clone + Ord> OrderedSet<K> {
 
     /// The keys after `start`, or all of them, in order.
     pub(super) fn after(&self, start: Option<K>) -> impl Iterator<Item = &K> {
-        let bound = start.as_ref().and_then(|start| self.bound_of(start));
+        self.starting(start.map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    /// The keys from `start` on, in order.
+    pub(super) fn starting(&self, start: Bound<K>) -> impl Iterator<Item = &K> {
+        let bound = match &start {
+            Bound::Included(start) | Bound::Excluded(start) => self.bound_of(start),
+            Bound::Unbounded => None,
+        };
         let first = bound.is_none().then_some(&self.first);
         let bound = bound.map_or(Bound::Unbounded, |bound| Bound::Included(bound.clone()));
         let chunks = self.chunks.range((bound, Bound::Unbounded));
@@ -57,7 +65,11 @@ impl<K: Clone + Ord> OrderedSet<K> {
             .into_iter()
             .chain(chunks.map(|(_, chunk)| chunk))
             .flat_map(|chunk| chunk.iter())
-            .skip_while(move |key| start.as_ref().is_some_and(|start| *key <= start))
+            .skip_while(move |key| match &start {
+                Bound::Included(start) => *key < start,
+                Bound::Excluded(start) => *key <= start,
+                Bound::Unbounded => false,
+            })
     }
 
     /// The lower bound of the chunk in which `key` is or would be; none for the first.
@@ -123,6 +135,7 @@ mod tests {
             prop_assert!(set.after(None).eq(model.iter()));
             let after = (Bound::Excluded(start), Bound::Unbounded);
             prop_assert!(set.after(Some(start)).eq(model.range(after)));
+            prop_assert!(set.starting(Bound::Included(start)).eq(model.range(start..)));
         }
 
         #[test]

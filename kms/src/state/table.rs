@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::mem;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rpds::HashTrieMapSync;
@@ -37,6 +38,11 @@ impl<K: Clone + Eq + Hash + Ord, V> Table<K, V> {
     /// The objects whose keys come after `start`, or all of them, in the order of their keys.
     pub(super) fn after(&self, start: Option<K>) -> impl Iterator<Item = &Arc<V>> {
         self.order.after(start).filter_map(|key| self.get(key))
+    }
+
+    /// The objects whose keys come from `start` on, in the order of their keys.
+    pub(super) fn starting(&self, start: Bound<K>) -> impl Iterator<Item = &Arc<V>> {
+        self.order.starting(start).filter_map(|key| self.get(key))
     }
 
     /// Puts an object in; what it replaces comes out.

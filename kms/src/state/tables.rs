@@ -1,5 +1,6 @@
 //! Everything a state knows, indexed.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use attestation::Timestamp;
@@ -7,6 +8,7 @@ use rpds::HashTrieMapSync;
 
 use super::ordered_set::OrderedSet;
 use super::table::Table;
+use crate::grant::{Grant, GrantId, Grantee};
 use crate::key::{Alias, Key};
 use crate::name::{AccountId, AliasName, KeyId, Region};
 use crate::principal::{AccessKey, Principal};
@@ -33,6 +35,11 @@ pub(super) struct Scope {
     pub(super) aliases: Table<AliasName, Alias>,
     /// Aliases by target. A target without a name comes before all of its aliases.
     targets: OrderedSet<(KeyId, Option<AliasName>)>,
+    pub(super) grants: Table<(KeyId, GrantId), Grant>,
+    /// Grants by key and by whom they are for.
+    grantees: OrderedSet<(KeyId, Grantee, GrantId)>,
+    /// Grants by who may retire them.
+    retiring: OrderedSet<(Grantee, KeyId, GrantId)>,
 }
 
 impl Scope {
@@ -41,6 +48,50 @@ impl Scope {
             .after(Some((key, None)))
             .take_while(move |(target, _)| *target == key)
             .filter_map(|(_, name)| self.aliases.get(name.as_ref()?))
+    }
+
+    /// The grants on a key whose ids come after `start`, or all of them, in the order of their ids.
+    pub(super) fn grants_on(
+        &self,
+        key: KeyId,
+        start: Option<GrantId>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let start = match start {
+            None => Bound::Included((key, GrantId::LOWEST)),
+            Some(start) => Bound::Excluded((key, start)),
+        };
+        self.grants
+            .starting(start)
+            .take_while(move |grant| grant.key == key)
+    }
+
+    /// The grants on a key for this grantee.
+    pub(super) fn grants_for(
+        &self,
+        key: KeyId,
+        grantee: Grantee,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let lowest = (key, grantee.clone(), GrantId::LOWEST);
+        self.grantees
+            .starting(Bound::Included(lowest))
+            .take_while(move |(on, to, _)| *on == key && *to == grantee)
+            .filter_map(|(key, _, id)| self.grants.get(&(*key, *id)))
+    }
+
+    /// The grants that this principal may retire, after `start` in the order of keys and ids.
+    pub(super) fn retirable_by(
+        &self,
+        principal: Grantee,
+        start: Option<(KeyId, GrantId)>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let start = match start {
+            None => Bound::Included((principal.clone(), KeyId::LOWEST, GrantId::LOWEST)),
+            Some((key, id)) => Bound::Excluded((principal.clone(), key, id)),
+        };
+        self.retiring
+            .starting(start)
+            .take_while(move |(by, ..)| *by == principal)
+            .filter_map(|(_, key, id)| self.grants.get(&(*key, *id)))
     }
 }
 
@@ -80,6 +131,15 @@ impl Tables {
             Name::EdgeSecret { name } => {
                 self.edge_secrets.get(name).cloned().map(Object::EdgeSecret)
             }
+            Name::Grant {
+                account,
+                region,
+                key,
+                id,
+            } => {
+                let scope = self.scope(*account, region)?;
+                scope.grants.get(&(*key, *id)).cloned().map(Object::Grant)
+            }
         }
     }
 
@@ -99,6 +159,12 @@ impl Tables {
             Name::Principal { arn } => self.principals.stamp(arn),
             Name::AccessKey { id } => self.access_keys.stamp(id),
             Name::EdgeSecret { name } => self.edge_secrets.stamp(name),
+            Name::Grant {
+                account,
+                region,
+                key,
+                id,
+            } => self.scope(*account, region)?.grants.stamp(&(*key, *id)),
         }
     }
 
@@ -120,6 +186,9 @@ impl Tables {
                 let name = secret.name().clone();
                 self.edge_secrets.insert(name, secret, stamp);
             }
+            Object::Grant(grant) => self
+                .scope_mut(grant.account, &grant.region)
+                .put_grant(grant, stamp),
         }
     }
 
@@ -141,6 +210,12 @@ impl Tables {
             Name::Principal { arn } => drop(self.principals.remove(arn)),
             Name::AccessKey { id } => drop(self.access_keys.remove(id)),
             Name::EdgeSecret { name } => drop(self.edge_secrets.remove(name)),
+            Name::Grant {
+                account,
+                region,
+                key,
+                id,
+            } => self.scope_mut(*account, region).remove_grant((*key, *id)),
         }
     }
 
@@ -186,6 +261,9 @@ impl Scope {
             keys: Table::default(),
             aliases: Table::default(),
             targets: OrderedSet::default(),
+            grants: Table::default(),
+            grantees: OrderedSet::default(),
+            retiring: OrderedSet::default(),
         }
     }
 
@@ -209,6 +287,34 @@ impl Scope {
     fn forget_target(&mut self, alias: &Alias) {
         let entry = (alias.target, Some(alias.name.clone()));
         self.targets.remove(&entry);
+    }
+
+    fn put_grant(&mut self, mut grant: Arc<Grant>, stamp: Option<Stamp>) {
+        if let Some(grant) = Arc::get_mut(&mut grant) {
+            grant.region = self.region.clone();
+        }
+        let (key, id) = (grant.key, grant.id);
+        if let Some(replaced) = self.grants.insert((key, id), grant.clone(), stamp) {
+            self.forget_names(&replaced);
+        }
+        self.grantees.insert((key, grant.grantee.clone(), id));
+        if let Some(retiring) = grant.retiring.clone() {
+            self.retiring.insert((retiring, key, id));
+        }
+    }
+
+    fn remove_grant(&mut self, key_and_id: (KeyId, GrantId)) {
+        if let Some(removed) = self.grants.remove(&key_and_id) {
+            self.forget_names(&removed);
+        }
+    }
+
+    fn forget_names(&mut self, grant: &Grant) {
+        let (key, id) = (grant.key, grant.id);
+        self.grantees.remove(&(key, grant.grantee.clone(), id));
+        if let Some(retiring) = grant.retiring.clone() {
+            self.retiring.remove(&(retiring, key, id));
+        }
     }
 }
 

@@ -42,14 +42,22 @@ fn document() -> Vec<u8> {
     nsm(&CA, identity(), START).attest(with_key()).unwrap()
 }
 
-fn recipient(document: &[u8]) -> Value {
+pub(crate) fn recipient(document: &[u8]) -> Value {
     json!({
         "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
         "AttestationDocument": base64(document),
     })
 }
 
-fn server() -> Server {
+/// A document, and its PCR0 in hexadecimal.
+pub(crate) fn document_and_pcr0() -> (Vec<u8>, String) {
+    let document = document();
+    let parsed = attestation::AttestationDocument::parse(&document).unwrap();
+    let pcr0 = hex::encode(parsed.pcrs().get(0).unwrap());
+    (document, pcr0)
+}
+
+pub(crate) fn server() -> Server {
     Server::trusting(vec![CA.root()])
 }
 

@@ -47,7 +47,7 @@ fn an_event_has_the_shape_of_cloudtrails() {
             "additionalEventData": {
                 "authorization": {
                     "kms:GenerateDataKey":
-                        "the default key policy leaves it to the account; the principal has full access",
+                        "the identity policy AdministratorAccess allows it",
                 },
                 "keyMaterialId": made["KeyMaterialId"],
             },

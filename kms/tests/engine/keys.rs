@@ -96,7 +96,6 @@ fn the_deprecated_name_of_the_key_spec_is_taken() {
 #[test]
 fn what_create_key_cannot_make_is_refused_clearly() {
     let mut server = Server::new();
-    let other_policy = json!({"Version": "2012-10-17", "Statement": []}).to_string();
     for (request, code, message) in [
         (
             json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}),
@@ -107,16 +106,6 @@ fn what_create_key_cannot_make_is_refused_clearly() {
             json!({"Origin": "EXTERNAL"}),
             "UnsupportedOperationException",
             "Origin EXTERNAL is not available in this version.",
-        ),
-        (
-            json!({"Policy": other_policy}),
-            "UnsupportedOperationException",
-            "This version enforces the default key policy only, so it does not accept another one.",
-        ),
-        (
-            json!({"Policy": "not a policy"}),
-            "MalformedPolicyDocumentException",
-            "The policy is not valid JSON.",
         ),
         (
             json!({"CustomKeyStoreId": "cks-1234567890abcdef0", "Origin": "AWS_CLOUDHSM"}),

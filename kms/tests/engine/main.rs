@@ -16,5 +16,7 @@ mod data_keys;
 mod determinism;
 mod encryption;
 mod expiry;
+mod grants;
 mod keys;
+mod policies;
 mod server;

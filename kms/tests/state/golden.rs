@@ -8,9 +8,11 @@ use std::fmt::Write;
 
 use kms::Timestamp;
 use kms::crypto::Label;
+use kms::grant::{Grant, GrantConstraints, GrantId, Grantee};
+use kms::key::KeyPolicy;
 use kms::name::KeyId;
 use kms::principal::{Access, AccessKey, Principal};
-use kms::protocol::spec::KeyState;
+use kms::protocol::spec::{GrantOperation, KeyState};
 use kms::record::{EdgeSecret, RecordId, RootKey};
 use kms::sigv4::SecretAccessKey;
 use kms::state::{Alias, BackingKey, Batch, Change, Key, State};
@@ -37,7 +39,7 @@ fn changes(random: &mut TestRandom) -> Vec<Change> {
     key.description = "with everything".into();
     key.state = KeyState::PendingDeletion;
     key.deletion_date = Some(Timestamp::from_millis(1_700_604_800_250));
-    key.policy = Some(r#"{"Version": "2012-10-17"}"#.into());
+    key.policy = Some(KeyPolicy::stored(r#"{"Version": "2012-10-17"}"#));
     key.tags = [("stage", "test"), ("team", "storage")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
@@ -64,6 +66,23 @@ fn changes(random: &mut TestRandom) -> Vec<Change> {
             updated: NOW,
         }),
         Change::PutEdgeSecret(EdgeSecret::new("tls-ca", &[0x33; 40])),
+        Change::PutGrant(Grant {
+            account,
+            region: "eu-central-1".parse().unwrap(),
+            key: plain,
+            id: GrantId::from_bytes([0x44; 32]),
+            name: Some("for-alice".into()),
+            grantee: Grantee::Principal("arn:aws:iam::123456789012:user/alice".into()),
+            retiring: Some(Grantee::Service("service.amazonaws.com".into())),
+            issuing_account: "arn:aws:iam::123456789012:root".into(),
+            operations: [GrantOperation::Decrypt, GrantOperation::DescribeKey].into(),
+            constraints: GrantConstraints {
+                encryption_context_subset: Some([("a", "1")].into_iter().collect()),
+                encryption_context_equals: Some([("a", "1"), ("b", "2")].into_iter().collect()),
+                source_arn: Some("arn:aws:s3:::an-example-bucket".into()),
+            },
+            created: NOW,
+        }),
     ]
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use kms::Timestamp;
+use kms::grant::{Grant, GrantConstraints, GrantId, Grantee};
+use kms::key::KeyPolicy;
 use kms::name::{AccountId, AliasName, KeyId, Region};
 use kms::principal::{Access, AccessKey, Principal};
-use kms::protocol::spec::KeyState;
+use kms::protocol::spec::{GrantOperation, KeyState};
 use kms::record::EdgeSecret;
 use kms::sigv4::SecretAccessKey;
 use kms::state::{Alias, BackingKey, Change, Key};
@@ -30,6 +32,7 @@ enum Subject {
     Principal,
     AccessKey,
     EdgeSecret,
+    Grant,
 }
 
 /// Batches of edits.
@@ -44,6 +47,7 @@ fn edits() -> impl Strategy<Value = Edit> {
         1 => Just(Subject::Principal),
         1 => Just(Subject::AccessKey),
         1 => Just(Subject::EdgeSecret),
+        4 => Just(Subject::Grant),
     ];
     let value = prop_oneof![3 => any::<u8>().prop_map(Some), 1 => Just(None)];
     (subject, (0..2_u8, 0..2_u8, 0..4_u8), value).prop_map(|(subject, place, value)| Edit {
@@ -70,6 +74,18 @@ pub(crate) fn key_id(number: u8) -> KeyId {
 
 fn alias_name(number: u8) -> AliasName {
     format!("alias/name-{number}").parse().unwrap()
+}
+
+pub(crate) fn grant_id(number: u8) -> GrantId {
+    GrantId::from_bytes([number; 32])
+}
+
+/// One of two users, or a service.
+pub(crate) fn grantee(number: u8) -> Grantee {
+    match number % 3 {
+        0 => Grantee::Service("service.amazonaws.com".into()),
+        user => Grantee::Principal(format!("arn:aws:iam::123456789012:user/user{user}").into()),
+    }
 }
 
 fn user(place: (u8, u8, u8), value: u8) -> Principal {
@@ -128,6 +144,37 @@ impl Edit {
             (Subject::EdgeSecret, None) => Change::DeleteEdgeSecret {
                 name: format!("secret-{number}").into(),
             },
+            (Subject::Grant, Some(value)) => Change::PutGrant(self.grant(value)),
+            (Subject::Grant, None) => Change::DeleteGrant {
+                account,
+                region,
+                key: key_id(number % 2),
+                id: grant_id(number),
+            },
+        }
+    }
+
+    fn grant(&self, value: u8) -> Grant {
+        let number = self.place.2;
+        let context = |name: &str| [(name, "value")].into_iter().collect();
+        Grant {
+            account: account(self.place.0),
+            region: region(self.place.1),
+            key: key_id(number % 2),
+            id: grant_id(number),
+            name: value.is_multiple_of(2).then(|| "name".into()),
+            grantee: grantee(value),
+            retiring: value.is_multiple_of(3).then(|| grantee(value / 3)),
+            issuing_account: "arn:aws:iam::123456789012:root".into(),
+            operations: GrantOperation::ALL[..usize::from(value) % 4 + 1].into(),
+            constraints: GrantConstraints {
+                encryption_context_subset: value.is_multiple_of(5).then(|| context("subset")),
+                encryption_context_equals: value.is_multiple_of(7).then(|| context("equals")),
+                source_arn: value
+                    .is_multiple_of(11)
+                    .then(|| "arn:aws:s3:::bucket".into()),
+            },
+            created: Timestamp::from_secs(value.into()),
         }
     }
 
@@ -143,7 +190,8 @@ impl Edit {
         if key.state == KeyState::PendingDeletion {
             key.deletion_date = Some(Timestamp::from_secs(u64::from(value) + 100));
         }
-        key.policy = (value.is_multiple_of(5)).then(|| format!("{{\"Id\": {value}}}").into());
+        key.policy =
+            (value.is_multiple_of(5)).then(|| KeyPolicy::stored(&format!("{{\"Id\": {value}}}")));
         key.tags = (0..value % 4)
             .map(|tag| (format!("key{tag}"), "value".into()))
             .collect();
@@ -177,6 +225,13 @@ impl World {
             Change::DeleteAccessKey { id } => (format!("access key {id}"), None),
             Change::PutEdgeSecret(secret) => put(describe_edge_secret(secret)),
             Change::DeleteEdgeSecret { name } => (format!("edge secret {name}"), None),
+            Change::PutGrant(grant) => put(describe_grant(grant)),
+            Change::DeleteGrant {
+                account,
+                region,
+                key,
+                id,
+            } => (format!("grant {account} {region} {key} {id}"), None),
         };
         match thing {
             Some(thing) => self.0.insert(name, thing),
@@ -202,7 +257,7 @@ pub(crate) fn describe_key(key: &Key) -> (String, String) {
         key.origin,
         key.state,
         key.deletion_date,
-        key.policy,
+        key.policy.as_ref().map(KeyPolicy::text),
         key.tags,
     );
     (format!("key {account} {region} {id}"), thing)
@@ -229,6 +284,27 @@ pub(crate) fn describe_access_key(access_key: &AccessKey) -> (String, String) {
         access_key.active
     );
     (format!("access key {}", access_key.id), thing)
+}
+
+pub(crate) fn describe_grant(grant: &Grant) -> (String, String) {
+    let Grant {
+        account,
+        region,
+        key,
+        id,
+        ..
+    } = grant;
+    let thing = format!(
+        "{:?} {:?} {:?} {} {:?} {:?} {:?}",
+        grant.name,
+        grant.grantee,
+        grant.retiring,
+        grant.issuing_account,
+        grant.operations,
+        grant.constraints,
+        grant.created,
+    );
+    (format!("grant {account} {region} {key} {id}"), thing)
 }
 
 pub(crate) fn describe_edge_secret(secret: &EdgeSecret) -> (String, String) {

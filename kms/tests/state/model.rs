@@ -1,13 +1,15 @@
 //! A state holds what was put into it: at once, after a commit, and after every restart.
 
 use kms::Timestamp;
+use kms::name::{AccountId, Region};
 use kms::record::RootKey;
 use kms::state::{Batch, Change, State};
 use proptest::prelude::*;
 
 use crate::history::{
     ACCOUNTS, Edit, REGIONS, World, account, describe_access_key, describe_alias,
-    describe_edge_secret, describe_key, describe_principal, histories, key_id, region,
+    describe_edge_secret, describe_grant, describe_key, describe_principal, grantee, histories,
+    key_id, region,
 };
 use crate::store::Store;
 use crate::test_random::TestRandom;
@@ -41,6 +43,14 @@ pub(crate) fn world(state: &State) -> World {
         things.extend(keys.map(|key| describe_key(key)));
         let aliases = state.aliases_after(account, &region, None);
         things.extend(aliases.map(|alias| describe_alias(alias)));
+        // Grants outlive nothing, but the model does not know that: their keys may be gone.
+        let grants = GRANTED_KEYS.map(|key| state.grants_on(account, &region, key_id(key), None));
+        things.extend(
+            grants
+                .into_iter()
+                .flatten()
+                .map(|grant| describe_grant(grant)),
+        );
     }
     things.extend(state.principals().map(|p| describe_principal(p)));
     things.extend(state.access_keys().map(|k| describe_access_key(k)));
@@ -49,6 +59,54 @@ pub(crate) fn world(state: &State) -> World {
     let edge_secrets = names.filter_map(|name| state.edge_secret(&name));
     things.extend(edge_secrets.map(|secret| describe_edge_secret(secret)));
     World(things.into_iter().collect())
+}
+
+/// The keys that grants are made on: two in histories, one in the golden store.
+const GRANTED_KEYS: [u8; 3] = [0, 1, GOLDEN_KEY];
+
+/// The number whose id is that of the golden store's key with a grant.
+const GOLDEN_KEY: u8 = 0x22;
+
+fn assert_grants_agree(state: &State, account: AccountId, region: &Region) {
+    let mut all = Vec::new();
+    for number in GRANTED_KEYS {
+        let key = key_id(number);
+        let grants: Vec<_> = state.grants_on(account, region, key, None).collect();
+        assert!(grants.is_sorted_by_key(|grant| grant.id));
+        for (place, grant) in grants.iter().enumerate() {
+            let found = state.grant(account, region, key, grant.id).unwrap();
+            assert_eq!(describe_grant(found), describe_grant(grant));
+            let later = state.grants_on(account, region, key, Some(grant.id));
+            let ids = grants[place + 1..].iter().map(|grant| grant.id);
+            assert!(later.map(|grant| grant.id).eq(ids));
+        }
+        if let Some(key) = state.key(account, region, key) {
+            for to in [0, 1, 2].map(grantee) {
+                let found = state.grants_for(key, to.clone()).map(|grant| grant.id);
+                let expected = grants.iter().filter(|grant| grant.grantee == to);
+                assert!(found.eq(expected.map(|grant| grant.id)));
+            }
+        }
+        all.extend(grants);
+    }
+    all.sort_by_key(|grant| (grant.key, grant.id));
+    for by in [0, 1, 2].map(grantee) {
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|grant| grant.retiring.as_ref() == Some(&by))
+            .map(|grant| (grant.key, grant.id))
+            .collect();
+        for (start, rest) in std::iter::once((None, &expected[..]))
+            .chain((0..expected.len()).map(|at| (Some(expected[at]), &expected[at + 1..])))
+        {
+            let found = state.retirable_by(account, region, by.clone(), start);
+            assert!(
+                found
+                    .map(|grant| (grant.key, grant.id))
+                    .eq(rest.iter().copied())
+            );
+        }
+    }
 }
 
 /// Every way to look something up agrees with listing everything.
@@ -85,6 +143,9 @@ fn assert_lookups_agree(state: &State) {
                     .eq(of_key)
             );
         }
+    }
+    for (a, r) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        assert_grants_agree(state, account(a), &region(r));
     }
     for principal in state.principals() {
         assert_eq!(state.principal(principal.arn()), Some(principal));

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ciphertext import derive, fields
 
-KINDS = {1: "domain key", 2: "KMS key", 3: "alias", 4: "principal", 5: "access key", 6: "edge secret"}
+KINDS = {1: "domain key", 2: "KMS key", 3: "alias", 4: "principal", 5: "access key", 6: "edge secret",
+         7: "grant"}
 
 
 def cbor(data: bytes):
@@ -81,6 +82,9 @@ def names(kind: int, payload: list) -> list[bytes]:
             account, user = payload[0].decode(), payload[1]
             resource = f"user/{user[0]}" if user else "root"
             return [f"arn:aws:iam::{account}:{resource}".encode()]
+        case 7:
+            account, region, key_id, grant_id = payload[:4]
+            return [account, region.encode(), key_id, grant_id]
         case _:
             return [payload[0].encode()]
 

@@ -5,7 +5,9 @@
 
 mod aliases;
 mod cryptography;
+mod grants;
 mod keys;
+mod policies;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -15,10 +17,14 @@ pub use cryptography::{
     Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, ReEncrypt,
 };
+pub use grants::{
+    CreateGrant, GrantConstraints, ListGrants, ListRetirableGrants, RetireGrant, RevokeGrant,
+};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, ListKeys,
     ScheduleKeyDeletion, Tag,
 };
+pub use policies::{GetKeyPolicy, ListKeyPolicies, PutKeyPolicy};
 
 use crate::error::KmsError;
 
@@ -35,6 +41,7 @@ use super::violation::Violations;
 pub enum Request<'a> {
     CancelKeyDeletion(CancelKeyDeletion<'a>),
     CreateAlias(CreateAlias<'a>),
+    CreateGrant(CreateGrant<'a>),
     CreateKey(CreateKey<'a>),
     Decrypt(Decrypt<'a>),
     DeleteAlias(DeleteAlias<'a>),
@@ -47,9 +54,16 @@ pub enum Request<'a> {
     GenerateDataKeyPairWithoutPlaintext(GenerateDataKeyPairWithoutPlaintext<'a>),
     GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintext<'a>),
     GenerateRandom(GenerateRandom<'a>),
+    GetKeyPolicy(GetKeyPolicy<'a>),
     ListAliases(ListAliases<'a>),
+    ListGrants(ListGrants<'a>),
+    ListKeyPolicies(ListKeyPolicies<'a>),
     ListKeys(ListKeys<'a>),
+    ListRetirableGrants(ListRetirableGrants<'a>),
+    PutKeyPolicy(PutKeyPolicy<'a>),
     ReEncrypt(ReEncrypt<'a>),
+    RetireGrant(RetireGrant<'a>),
+    RevokeGrant(RevokeGrant<'a>),
     ScheduleKeyDeletion(ScheduleKeyDeletion<'a>),
     UpdateAlias(UpdateAlias<'a>),
 }
@@ -77,6 +91,7 @@ fn read<'a>(
     match operation {
         Name::CancelKeyDeletion => CancelKeyDeletion::read(members).map(Request::CancelKeyDeletion),
         Name::CreateAlias => CreateAlias::read(members).map(Request::CreateAlias),
+        Name::CreateGrant => CreateGrant::read(members).map(Request::CreateGrant),
         Name::CreateKey => CreateKey::read(members).map(Request::CreateKey),
         Name::Decrypt => Decrypt::read(members).map(Request::Decrypt),
         Name::DeleteAlias => DeleteAlias::read(members).map(Request::DeleteAlias),
@@ -95,9 +110,18 @@ fn read<'a>(
         Name::GenerateDataKeyWithoutPlaintext => GenerateDataKeyWithoutPlaintext::read(members)
             .map(Request::GenerateDataKeyWithoutPlaintext),
         Name::GenerateRandom => GenerateRandom::read(members).map(Request::GenerateRandom),
+        Name::GetKeyPolicy => GetKeyPolicy::read(members).map(Request::GetKeyPolicy),
         Name::ListAliases => ListAliases::read(members).map(Request::ListAliases),
+        Name::ListGrants => ListGrants::read(members).map(Request::ListGrants),
+        Name::ListKeyPolicies => ListKeyPolicies::read(members).map(Request::ListKeyPolicies),
         Name::ListKeys => ListKeys::read(members).map(Request::ListKeys),
+        Name::ListRetirableGrants => {
+            ListRetirableGrants::read(members).map(Request::ListRetirableGrants)
+        }
+        Name::PutKeyPolicy => PutKeyPolicy::read(members).map(Request::PutKeyPolicy),
         Name::ReEncrypt => ReEncrypt::read(members).map(Request::ReEncrypt),
+        Name::RetireGrant => RetireGrant::read(members).map(Request::RetireGrant),
+        Name::RevokeGrant => RevokeGrant::read(members).map(Request::RevokeGrant),
         Name::ScheduleKeyDeletion => {
             ScheduleKeyDeletion::read(members).map(Request::ScheduleKeyDeletion)
         }

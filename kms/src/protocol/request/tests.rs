@@ -19,6 +19,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         "AliasName TargetKeyId",
     ),
     (
+        Name::CreateGrant,
+        "KeyId GranteePrincipal RetiringPrincipal Operations Constraints GrantTokens Name DryRun GranteeServicePrincipal RetiringServicePrincipal",
+        "KeyId Operations",
+    ),
+    (
         Name::CreateKey,
         "Policy Description KeyUsage CustomerMasterKeySpec KeySpec Origin CustomKeyStoreId BypassPolicyLockoutSafetyCheck Tags MultiRegion XksKeyId",
         "",
@@ -62,13 +67,32 @@ const MODEL: &[(Name, &str, &str)] = &[
         "NumberOfBytes CustomKeyStoreId Recipient",
         "",
     ),
+    (Name::GetKeyPolicy, "KeyId PolicyName", "KeyId"),
     (Name::ListAliases, "KeyId Limit Marker", ""),
+    (
+        Name::ListGrants,
+        "Limit Marker KeyId GrantId GranteePrincipal GranteeServicePrincipal",
+        "KeyId",
+    ),
+    (Name::ListKeyPolicies, "KeyId Limit Marker", "KeyId"),
     (Name::ListKeys, "Limit Marker ResourceOwners", ""),
+    (
+        Name::ListRetirableGrants,
+        "Limit Marker RetiringPrincipal RetiringServicePrincipal",
+        "",
+    ),
+    (
+        Name::PutKeyPolicy,
+        "KeyId PolicyName Policy BypassPolicyLockoutSafetyCheck",
+        "KeyId Policy",
+    ),
     (
         Name::ReEncrypt,
         "CiphertextBlob SourceEncryptionContext SourceKeyId DestinationKeyId DestinationEncryptionContext SourceEncryptionAlgorithm DestinationEncryptionAlgorithm GrantTokens DryRun DryRunModifiers",
         "DestinationKeyId",
     ),
+    (Name::RetireGrant, "GrantToken KeyId GrantId DryRun", ""),
+    (Name::RevokeGrant, "KeyId GrantId DryRun", "KeyId GrantId"),
     (
         Name::ScheduleKeyDeletion,
         "KeyId PendingWindowInDays",

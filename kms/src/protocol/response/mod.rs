@@ -6,7 +6,9 @@
 
 mod aliases;
 mod cryptography;
+mod grants;
 mod keys;
+mod policies;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +17,12 @@ pub use cryptography::{
     Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, ReEncrypt,
 };
+pub use grants::{CreateGrant, GrantListEntry, ListGrants};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, ListKeys,
     MultiRegionConfiguration, MultiRegionKey, ScheduleKeyDeletion,
 };
+pub use policies::{GetKeyPolicy, ListKeyPolicies};
 
 use attestation::Timestamp;
 use zeroize::Zeroizing;

@@ -1,0 +1,218 @@
+//! The condition keys: what a policy may ask about a call to KMS, and where its answer comes from.
+//!
+//! A key whose answer isn't known is absent, and what an absent key means is the policy language's
+//! business: a positive operator never holds on one. So a condition on the measurements of an
+//! enclave holds only if a verified document came with the call.
+
+use std::borrow::Cow;
+
+use attestation::VerifiedDocument;
+
+use crate::grant::{Grant, Grantee};
+use crate::key::Key;
+use crate::name::AliasName;
+use crate::policy::{Caller, RequestContext, Values, keys};
+use crate::protocol::EncryptionContext;
+use crate::protocol::spec::{EncryptionAlgorithm, KeyPairSpec, KeySpec, KeyUsage, Origin};
+
+use super::Asking;
+
+/// What a policy may ask about a call, besides who calls, what for, and what is known of the key.
+///
+/// Absent members are keys that are absent from the request, as a condition sees them.
+#[derive(Clone, Copy, Default)]
+pub struct Conditions<'a> {
+    /// `kms:EncryptionContext:*`, `kms:EncryptionContextKeys`.
+    pub encryption_context: Option<&'a EncryptionContext>,
+    /// `kms:RecipientAttestation:*`: only a verified document can stand here.
+    pub recipient: Option<&'a VerifiedDocument>,
+    /// `kms:RequestAlias`.
+    pub request_alias: Option<&'a AliasName>,
+    /// `kms:EncryptionAlgorithm`.
+    pub encryption_algorithm: Option<EncryptionAlgorithm>,
+    /// `kms:DataKeyPairSpec`.
+    pub data_key_pair_spec: Option<KeyPairSpec>,
+    /// `kms:ReEncryptOnSameKey`.
+    pub reencrypt_on_same_key: Option<bool>,
+    /// `kms:ScheduleKeyDeletionPendingWindowInDays`.
+    pub pending_window_in_days: Option<u16>,
+    /// `kms:BypassPolicyLockoutSafetyCheck`.
+    pub bypass_policy_lockout_safety_check: Option<bool>,
+    /// `kms:KeySpec`, of a key that is to be made.
+    pub key_spec: Option<KeySpec>,
+    /// `kms:KeyUsage`, of a key that is to be made.
+    pub key_usage: Option<KeyUsage>,
+    /// `kms:KeyOrigin`, of a key that is to be made.
+    pub key_origin: Option<Origin>,
+    /// `kms:MultiRegion`, of a key that is to be made.
+    pub multi_region: Option<bool>,
+    /// The grant that is to be made, retired or revoked: `kms:GrantOperations` and its like. Those
+    /// whom a grant names may retire it.
+    pub grant: Option<&'a Grant>,
+    /// The grant tokens sent along. A grant counts with or without its token here.
+    pub grant_tokens: &'a [Cow<'a, str>],
+}
+
+/// A call, as policies see it.
+pub(super) struct Asked<'a> {
+    pub(super) asking: Asking<'a>,
+    pub(super) action: &'static str,
+    pub(super) resource: &'a str,
+    /// The key that is used, if it is one.
+    pub(super) key: Option<&'a Key>,
+    pub(super) conditions: &'a Conditions<'a>,
+}
+
+impl RequestContext for Asked<'_> {
+    fn caller(&self) -> Caller<'_> {
+        self.asking.principal.as_caller()
+    }
+
+    fn action(&self) -> &str {
+        self.action
+    }
+
+    fn resource(&self) -> &str {
+        self.resource
+    }
+
+    fn condition_values(&self, key: &str) -> Option<Values<'_>> {
+        if let Some(pcr) = measurement(key) {
+            let document = self.conditions.recipient?;
+            return Some(hex::encode(document.pcrs().get(pcr)?).into());
+        }
+        match key.split_once(':')? {
+            ("kms", name) => self.of_kms(name),
+            ("aws", name) => self.of_aws(name),
+            _ => None,
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// The condition keys `kms:…`.
+    fn of_kms(&self, name: &str) -> Option<Values<'_>> {
+        let asked = self.conditions;
+        if let Some(name) = name.strip_prefix("encryptioncontext:") {
+            return self.encryption_context(name);
+        }
+        Some(match name {
+            "bypasspolicylockoutsafetycheck" => asked.bypass_policy_lockout_safety_check?.into(),
+            "calleraccount" => self.asking.principal.account().to_string().into(),
+            "datakeypairspec" => asked.data_key_pair_spec?.as_str().into(),
+            "encryptionalgorithm" => asked.encryption_algorithm?.as_str().into(),
+            "encryptioncontextkeys" => asked
+                .encryption_context?
+                .iter()
+                .map(|(key, _)| key)
+                .collect(),
+            "grantconstrainttype" => constraint_type(asked.grant?)?.into(),
+            "grantisforawsresource" => matches!(asked.grant?.grantee, Grantee::Service(_)).into(),
+            "grantoperations" => {
+                let operations = asked.grant?.operations.iter();
+                operations.map(|operation| operation.as_str()).collect()
+            }
+            "granteeprincipal" => principal(&asked.grant?.grantee)?.into(),
+            "keyorigin" => self.key_origin()?.as_str().into(),
+            "keyspec" => self.key_spec()?.as_str().into(),
+            "keyusage" => self.key_usage()?.as_str().into(),
+            "multiregion" => self.multi_region()?.into(),
+            "reencryptonsamekey" => asked.reencrypt_on_same_key?.into(),
+            "requestalias" => asked.request_alias?.as_str().into(),
+            "resourcealiases" => self.resource_aliases(self.key?),
+            "retiringprincipal" => principal(asked.grant?.retiring.as_ref()?)?.into(),
+            "schedulekeydeletionpendingwindowindays" => {
+                asked.pending_window_in_days?.to_string().into()
+            }
+            _ => return None,
+        })
+    }
+
+    /// The global condition keys, as far as they make sense here. The client's address and whether
+    /// it uses TLS are not known where policies are evaluated, and are absent.
+    fn of_aws(&self, name: &str) -> Option<Values<'_>> {
+        if let Some(tag) = name.strip_prefix("resourcetag/") {
+            let mut tags = self.key?.tags.iter();
+            let (_, value) = tags.find(|(key, _)| keys::same(key, tag))?;
+            return Some(value.as_str().into());
+        }
+        Some(match name {
+            "currenttime" => crate::audit::iso8601(self.asking.now).into(),
+            "epochtime" => self.asking.now.as_secs().to_string().into(),
+            "principalaccount" => self.asking.principal.account().to_string().into(),
+            "principalarn" => self.asking.principal.policy_arn().into(),
+            "principalisawsservice" | "viaawsservice" => false.into(),
+            "principaltype" => self.asking.principal.type_name().into(),
+            "requestedregion" => self.asking.region.as_str().into(),
+            "resourceaccount" => self.key?.account().to_string().into(),
+            "userid" => self.asking.principal.principal_id().into(),
+            "username" => self.asking.principal.user_name()?.into(),
+            _ => return None,
+        })
+    }
+
+    /// One pair of the encryption context. The names of condition keys have no case, so a pair is
+    /// found whatever the case of its key; of several pairs that differ in nothing else, all count.
+    fn encryption_context(&self, name: &str) -> Option<Values<'_>> {
+        let pairs = self.conditions.encryption_context?.iter();
+        let values: Vec<_> = pairs
+            .filter(|(key, _)| keys::same(key, name))
+            .map(|(_, value)| Cow::Borrowed(value))
+            .collect();
+        (!values.is_empty()).then_some(Values::Many(values))
+    }
+
+    fn key_spec(&self) -> Option<KeySpec> {
+        self.key.map(|key| key.spec).or(self.conditions.key_spec)
+    }
+
+    fn key_usage(&self) -> Option<KeyUsage> {
+        self.key.map(|key| key.usage).or(self.conditions.key_usage)
+    }
+
+    fn key_origin(&self) -> Option<Origin> {
+        self.key
+            .map(|key| key.origin)
+            .or(self.conditions.key_origin)
+    }
+
+    fn multi_region(&self) -> Option<bool> {
+        self.key
+            .map(|key| key.id().is_multi_region())
+            .or(self.conditions.multi_region)
+    }
+
+    fn resource_aliases(&self, key: &Key) -> Values<'_> {
+        let aliases = self
+            .asking
+            .state
+            .aliases_of(key.account(), key.region(), key.id());
+        aliases.map(|alias| alias.name.as_str()).collect()
+    }
+}
+
+/// Which register a condition key asks for, if it asks for one. `ImageSha384` is PCR 0. Their
+/// values are in lower-case hexadecimal.
+fn measurement(key: &str) -> Option<usize> {
+    match key {
+        keys::RECIPIENT_ATTESTATION_IMAGE_SHA384 => Some(0),
+        _ => keys::recipient_pcr(key).map(usize::from),
+    }
+}
+
+fn constraint_type(grant: &Grant) -> Option<&'static str> {
+    if grant.constraints.encryption_context_equals.is_some() {
+        Some("EncryptionContextEquals")
+    } else if grant.constraints.encryption_context_subset.is_some() {
+        Some("EncryptionContextSubset")
+    } else {
+        None
+    }
+}
+
+fn principal(grantee: &Grantee) -> Option<&str> {
+    match grantee {
+        Grantee::Principal(arn) => Some(arn),
+        Grantee::Service(_) => None,
+    }
+}
