@@ -20,7 +20,7 @@ fn expire(server: &mut Server, most: usize) -> Vec<Value> {
 }
 
 #[test]
-fn a_key_is_deleted_on_its_date_with_its_aliases() {
+fn a_key_is_deleted_on_its_date_with_its_aliases_and_grants() {
     let mut server = Server::new();
     let kept = server.create_key();
     let id = server.create_key();
@@ -31,6 +31,15 @@ fn a_key_is_deleted_on_its_date_with_its_aliases() {
     let encrypted = server
         .call("Encrypt", json!({"KeyId": id, "Plaintext": "AAAA"}))
         .ok();
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let grant = json!({
+        "KeyId": id, "GranteePrincipal": root, "RetiringPrincipal": root,
+        "Operations": ["Decrypt"],
+    });
+    server.call("CreateGrant", grant).ok();
+    let retirable = json!({"RetiringPrincipal": root});
+    let grants = server.call("ListRetirableGrants", retirable.clone()).ok();
+    assert_eq!(grants["Grants"].as_array().unwrap().len(), 1);
     let request = json!({"KeyId": id, "PendingWindowInDays": 7});
     server.call("ScheduleKeyDeletion", request).ok();
 
@@ -62,6 +71,8 @@ fn a_key_is_deleted_on_its_date_with_its_aliases() {
     let aliases = server.call("ListAliases", json!({})).ok();
     assert_eq!(aliases["Aliases"].as_array().unwrap().len(), 1);
     assert_eq!(aliases["Aliases"][0]["AliasName"], "alias/kept");
+    let grants = server.call("ListRetirableGrants", retirable).ok();
+    assert_eq!(grants["Grants"], json!([]));
     let request = json!({"CiphertextBlob": encrypted["CiphertextBlob"]});
     assert!(server.call("Decrypt", request).status == 400);
 }

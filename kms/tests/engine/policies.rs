@@ -444,3 +444,41 @@ fn policies_that_make_no_sense_are_refused() {
         "because no resource-based policy allows the kms:PutKeyPolicy action",
     );
 }
+
+#[test]
+fn the_first_policy_of_the_documentation_does_what_it_says() {
+    let mut server = server();
+    let (document, pcr0) = attested::document_and_pcr0();
+    let page = include_str!("../../../docs/policies.md");
+    let (_, example) = page.split_once("```json\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let example = example
+        .replace("123456789012", ACCOUNT)
+        .replace("5c1f…the PCR0 of the release, 96 digits…", &pcr0);
+    let key = create_key(&mut server, &example);
+    let request = |context: Value, recipient: Option<Value>| {
+        let mut request = json!({"KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context});
+        if let Some(recipient) = recipient {
+            request["Recipient"] = recipient;
+        }
+        request
+    };
+    let tenant = || json!({"tenant": "a"});
+    let recipient = || Some(attested::recipient(&document));
+    for (context, recipient, allowed) in [
+        (tenant(), recipient(), true),
+        (json!({}), recipient(), false),
+        (json!({"other": "a"}), recipient(), false),
+        (tenant(), None, false),
+    ] {
+        let answer = server.call("GenerateDataKey", request(context, recipient));
+        if allowed {
+            answer.ok();
+        } else {
+            denied(&answer, "with an explicit deny in a resource-based policy");
+        }
+    }
+    server.call("Encrypt", encrypt(&key, tenant())).ok();
+    let answer = server.call("Encrypt", encrypt(&key, json!({})));
+    denied(&answer, "with an explicit deny in a resource-based policy");
+}
