@@ -4,6 +4,8 @@ mod conditions;
 mod decisions;
 mod evaluation;
 mod grammar;
+mod naive;
+mod properties;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
