@@ -11,6 +11,7 @@ mod ciphertext;
 mod document;
 mod edit;
 mod link_frame;
+mod policy;
 mod recipient;
 mod record;
 mod request;
@@ -19,6 +20,7 @@ pub use caller::sigv4_header;
 pub use ciphertext::ciphertext_blob;
 pub use document::document;
 pub use link_frame::link_frame;
+pub use policy::policy;
 pub use recipient::cms;
 pub use record::sealed_record;
 pub use request::request_body;
@@ -34,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("cms", cms),
     ("document", document),
     ("link_frame", link_frame),
+    ("policy", policy),
     ("request_body", request_body),
     ("sealed_record", sealed_record),
     ("sigv4_header", sigv4_header),

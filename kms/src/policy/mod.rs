@@ -16,6 +16,7 @@
 //! [`MAX_DOCUMENT_BYTES`] long, nothing recurses but the JSON parser (128 levels), and one pattern
 //! takes at most its own length times the length of the text to be matched.
 
+mod check;
 mod condition;
 mod context;
 mod decide;

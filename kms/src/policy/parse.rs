@@ -1,16 +1,13 @@
-//! From JSON to a policy: the grammar, and what else AWS checks before it takes a policy.
+//! From JSON to a policy.
 //!
 //! A document is taken apart into [`Draft`]s first, which is where its grammar is checked. Then
-//! come the rules of its kind, in AWS's order, because a document that breaks two of them gets the
-//! text of the first.
+//! come the rules of its kind ([`check`]), and then what is left is read.
 
-use std::collections::BTreeSet;
-
+use super::check;
 use super::condition::{Condition, Operator};
 use super::document::{Effect, Policy, Set, Statement};
 use super::error::PolicyError;
 use super::json::{Json, Object};
-use super::keys;
 use super::pattern::{ArnPattern, Pattern, Syntax};
 use super::principal::Principals;
 
@@ -109,7 +106,7 @@ impl Kind {
         }
     }
 
-    fn duplicate_sid(self) -> PolicyError {
+    pub(super) fn duplicate_sid(self) -> PolicyError {
         match self {
             Self::Identity => PolicyError::DuplicateSid,
             Self::Key | Self::Trust => PolicyError::DuplicateStatementId,
@@ -118,19 +115,19 @@ impl Kind {
 }
 
 /// A statement, taken apart.
-struct Draft {
+pub(super) struct Draft {
     sid: Option<String>,
-    effect: Option<String>,
-    principals: Option<Negatable<Json>>,
-    actions: Option<Negatable<Vec<String>>>,
-    resources: Option<Negatable<Vec<String>>>,
-    conditions: Vec<(Operator, String, Vec<String>)>,
+    pub(super) effect: Option<String>,
+    pub(super) principals: Option<Negatable<Json>>,
+    pub(super) actions: Option<Negatable<Vec<String>>>,
+    pub(super) resources: Option<Negatable<Vec<String>>>,
+    pub(super) conditions: Vec<(Operator, String, Vec<String>)>,
 }
 
 /// An element that has a counterpart with `Not` in front.
-struct Negatable<T> {
-    negated: bool,
-    value: T,
+pub(super) struct Negatable<T> {
+    pub(super) negated: bool,
+    pub(super) value: T,
 }
 
 fn read(kind: Kind, text: &str) -> Result<Policy, PolicyError> {
@@ -145,9 +142,9 @@ fn read(kind: Kind, text: &str) -> Result<Policy, PolicyError> {
     };
     let (drafts, variables) = take_apart(kind, document)?;
     match kind {
-        Kind::Key => check_key_policy(&drafts)?,
-        Kind::Identity => check_identity_policy(&drafts, variables)?,
-        Kind::Trust => check_trust_policy(&drafts)?,
+        Kind::Key => check::key_policy(&drafts)?,
+        Kind::Identity => check::identity_policy(&drafts, variables)?,
+        Kind::Trust => check::trust_policy(&drafts)?,
     }
     let statements = drafts
         .into_iter()
@@ -218,7 +215,8 @@ impl Draft {
         Ok(draft)
     }
 
-    fn sid(&self) -> Option<&str> {
+    /// The `Sid`. An empty one is none.
+    pub(super) fn sid(&self) -> Option<&str> {
         self.sid.as_deref().filter(|sid| !sid.is_empty())
     }
 
@@ -290,7 +288,8 @@ fn conditions(value: Json) -> Option<Vec<(Operator, String, Vec<String>)>> {
     Some(conditions)
 }
 
-fn effect(text: Option<&str>) -> Result<Effect, PolicyError> {
+/// The effect that a text names.
+pub(super) fn effect(text: Option<&str>) -> Result<Effect, PolicyError> {
     match text {
         Some("Allow") => Ok(Effect::Allow),
         Some("Deny") => Ok(Effect::Deny),
@@ -316,232 +315,4 @@ fn selection<P>(
     } else {
         Set::Only(patterns)
     })
-}
-
-/// A statement without actions or resources is taken, and has no effect.
-fn check_key_policy(drafts: &[Draft]) -> Result<(), PolicyError> {
-    for draft in drafts {
-        let effect = effect(draft.effect.as_deref())?;
-        match &draft.principals {
-            None => return Err(PolicyError::NoPrincipal),
-            Some(principals) if principals.negated && effect == Effect::Allow => {
-                return Err(PolicyError::AllowNotPrincipal);
-            }
-            Some(_) => {}
-        }
-        for element in [&draft.actions, &draft.resources].into_iter().flatten() {
-            if element.negated && element.value.is_empty() {
-                return Err(PolicyError::Syntax);
-            }
-        }
-        if let Some(actions) = &draft.actions {
-            actions
-                .value
-                .iter()
-                .try_for_each(|text| check_action(text))?;
-        }
-        check_quantifiers(draft)?;
-    }
-    check_sids(Kind::Key, drafts)
-}
-
-/// Refuses `ForAllValues` before keys with one value: it lets requests through that lack the key.
-fn check_quantifiers(draft: &Draft) -> Result<(), PolicyError> {
-    for (operator, key, _) in &draft.conditions {
-        if !operator.is_for_all_values() {
-            continue;
-        }
-        let key = keys::fold(key);
-        let families = [
-            (
-                keys::ENCRYPTION_CONTEXT_PREFIX,
-                "EncryptionContext",
-                "encryption context",
-            ),
-            (keys::REQUEST_TAG_PREFIX, "RequestTag", "tag"),
-        ];
-        for (prefix, family, what) in families {
-            if key.starts_with(prefix) {
-                return Err(PolicyError::OverlyPermissive { key: family, what });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_identity_policy(drafts: &[Draft], variables: bool) -> Result<(), PolicyError> {
-    for draft in drafts {
-        let known = draft.effect.as_deref().is_some_and(|effect| {
-            effect.eq_ignore_ascii_case("Allow") || effect.eq_ignore_ascii_case("Deny")
-        });
-        if !known {
-            return Err(PolicyError::Syntax);
-        }
-    }
-    if drafts.iter().any(|draft| draft.principals.is_some()) {
-        return Err(PolicyError::PrincipalProhibited);
-    }
-    let mut resource_error = None;
-    for draft in drafts {
-        check_values(draft, variables)?;
-        for resource in draft.resources.iter().flat_map(|element| &element.value) {
-            if let Err(error) = check_resource(resource) {
-                resource_error.get_or_insert(error);
-            } else if resource_error.is_none() {
-                check_arn(resource)?;
-            }
-        }
-    }
-    let sid_character = |byte: u8| byte.is_ascii_alphanumeric();
-    if !drafts
-        .iter()
-        .filter_map(Draft::sid)
-        .flat_map(str::bytes)
-        .all(sid_character)
-    {
-        return Err(PolicyError::SidCharacter);
-    }
-    check_sids(Kind::Identity, drafts)?;
-    let given = |element: &Option<Negatable<Vec<String>>>| {
-        element
-            .as_ref()
-            .is_some_and(|element| !element.value.is_empty())
-    };
-    if !drafts.iter().all(|draft| given(&draft.actions)) {
-        return Err(PolicyError::NoActions);
-    }
-    if !drafts.iter().all(|draft| given(&draft.resources)) {
-        return Err(PolicyError::NoResources);
-    }
-    if let Some(error) = resource_error {
-        return Err(error);
-    }
-    drafts
-        .iter()
-        .flat_map(|draft| &draft.actions)
-        .flat_map(|element| &element.value)
-        .try_for_each(|action| check_action(action))
-}
-
-/// What IAM calls legacy parsing, but for the resources.
-fn check_values(draft: &Draft, variables: bool) -> Result<(), PolicyError> {
-    effect(draft.effect.as_deref()).map_err(|_| PolicyError::LegacyParsing)?;
-    for (operator, key, values) in &draft.conditions {
-        if Condition::parse(*operator, key, values, variables).is_none() {
-            return Err(PolicyError::LegacyParsing);
-        }
-    }
-    Ok(())
-}
-
-/// The form of a resource, as far as IAM has words for it.
-fn check_resource(text: &str) -> Result<(), PolicyError> {
-    if text == "*" {
-        return Ok(());
-    }
-    let Some((_, rest)) = text.split_once(':') else {
-        return Err(PolicyError::ResourceNotArn(text.to_owned()));
-    };
-    let (partition, rest) = match rest.split_once(':') {
-        Some((partition, rest)) => (partition, Some(rest)),
-        None => (rest, None),
-    };
-    match (partition, rest) {
-        ("aws" | "aws-cn" | "aws-us-gov" | "*", Some(_)) => Ok(()),
-        ("aws" | "aws-cn" | "aws-us-gov" | "*", None) => Err(PolicyError::ResourceWithoutVendor),
-        _ => {
-            // AWS fills an ARN's other four parts up with wildcards.
-            let rest = rest.filter(|rest| !rest.is_empty());
-            let mut parts: Vec<_> = rest.unwrap_or("*").splitn(4, ':').collect();
-            parts.resize(4, "*");
-            Err(PolicyError::Partition {
-                partition: partition.to_owned(),
-                rest: parts.join(":"),
-            })
-        }
-    }
-}
-
-/// The form of a resource, as far as IAM has no words for it: `arn:aws:s3::bucket` lacks a part.
-fn check_arn(text: &str) -> Result<(), PolicyError> {
-    let lacks_part = text.contains("::") && text.matches(':').count() < 5;
-    if text != "*" && (lacks_part || text.split(':').nth(2) == Some("")) {
-        return Err(PolicyError::LegacyParsing);
-    }
-    Ok(())
-}
-
-/// The form of an action: `*`, or a service and a name.
-fn check_action(text: &str) -> Result<(), PolicyError> {
-    let mut parts = text.split(':');
-    let vendor = parts.next().unwrap_or_default();
-    match parts.count() {
-        0 if vendor == "*" => return Ok(()),
-        0 => return Err(PolicyError::ActionWithoutVendor),
-        1 => {}
-        _ => return Err(PolicyError::ActionColons),
-    }
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    if vendor == "*" || vendor.bytes().all(valid) {
-        Ok(())
-    } else {
-        Err(PolicyError::InvalidVendor(vendor.to_owned()))
-    }
-}
-
-fn check_trust_policy(drafts: &[Draft]) -> Result<(), PolicyError> {
-    for draft in drafts {
-        let effect = effect(draft.effect.as_deref())?;
-        match &draft.principals {
-            None => return Err(PolicyError::MissingField("Principal")),
-            Some(principals) if principals.negated && effect == Effect::Allow => {
-                return Err(PolicyError::AllowNotPrincipal);
-            }
-            Some(principals) if principals.negated => {
-                return Err(PolicyError::NotPrincipalProhibited);
-            }
-            Some(_) => {}
-        }
-        let actions = draft.actions.iter().flat_map(|element| &element.value);
-        if actions.clone().next().is_none() {
-            return Err(PolicyError::MissingField("Action"));
-        }
-        if !actions.into_iter().all(|action| assumes_role(action)) {
-            return Err(PolicyError::TrustAction);
-        }
-        match &draft.resources {
-            None => {}
-            Some(element) if element.negated => return Err(PolicyError::NotResourceProhibited),
-            Some(_) => return Err(PolicyError::ResourceProhibited),
-        }
-    }
-    check_sids(Kind::Trust, drafts)
-}
-
-/// Whether an action has its place in a trust policy. Wildcards have none.
-fn assumes_role(action: &str) -> bool {
-    const ACTIONS: [&str; 6] = [
-        "sts:AssumeRole",
-        "sts:AssumeRoleWithSAML",
-        "sts:AssumeRoleWithWebIdentity",
-        "sts:SetContext",
-        "sts:SetSourceIdentity",
-        "sts:TagSession",
-    ];
-    ACTIONS
-        .iter()
-        .any(|known| action.eq_ignore_ascii_case(known))
-}
-
-fn check_sids(kind: Kind, drafts: &[Draft]) -> Result<(), PolicyError> {
-    let mut seen = BTreeSet::new();
-    if drafts
-        .iter()
-        .filter_map(Draft::sid)
-        .all(|sid| seen.insert(sid))
-    {
-        Ok(())
-    } else {
-        Err(kind.duplicate_sid())
-    }
 }

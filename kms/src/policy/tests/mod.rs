@@ -5,7 +5,9 @@ mod decisions;
 mod evaluation;
 mod grammar;
 mod naive;
+mod principals;
 mod properties;
+mod rules;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -148,3 +150,36 @@ fn says(policy: &Policy, request: &Request) -> Cow<'static, str> {
         }) => format!("{effect:?} to {reach:?} by {}", statement.index).into(),
     }
 }
+
+/// Why each kind refuses a document; empty if it takes it.
+fn errors(text: &str) -> [String; 3] {
+    [
+        Policy::key_policy,
+        Policy::identity_policy,
+        Policy::trust_policy,
+    ]
+    .map(|read| {
+        read(text)
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    })
+}
+
+fn key_error(text: &str) -> String {
+    errors(text)[0].clone()
+}
+
+fn identity_error(text: &str) -> String {
+    errors(text)[1].clone()
+}
+
+fn trust_error(text: &str) -> String {
+    errors(text)[2].clone()
+}
+
+const KEY_STATEMENT: &str =
+    r#"{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"kms:*","Resource":"*"}"#;
+const IDENTITY_STATEMENT: &str = r#"{"Effect":"Allow","Action":"kms:*","Resource":"*"}"#;
+const TRUST_STATEMENT: &str =
+    r#"{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}"#;
