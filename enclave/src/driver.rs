@@ -214,7 +214,9 @@ impl Driver {
 
     /// Counts and records a reply that is about to leave.
     fn finish(&self, reply: Reply) -> Response {
-        let Reply { response, event } = reply;
+        let Reply {
+            response, event, ..
+        } = reply;
         self.counters().answered(response.status, &event);
         self.stepper.audit.record(event);
         response

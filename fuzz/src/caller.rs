@@ -3,7 +3,7 @@
 use attestation::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use kms::Call;
-use kms::sigv4::{Authorization, SecretAccessKey, verify};
+use kms::sigv4::{Authorization, SecretAccessKey, Service, verify};
 
 /// 2026-11-22T10:00:00Z, the date of the corpus.
 const NOW: Timestamp = Timestamp::from_secs(1_795_341_600);
@@ -39,12 +39,13 @@ pub fn sigv4_header(data: &[u8]) {
     let refusal = match Authorization::parse(&call) {
         Ok(authorization) => {
             let secret = SecretAccessKey::new("a secret that no input knows".into());
-            let unknown = verify(&call, &authorization, None, NOW);
+            let unknown = verify(&call, &authorization, Service::Kms, None, NOW);
             assert_eq!(
                 unknown.expect_err("an unknown key").wire().code,
                 "UnrecognizedClientException"
             );
-            verify(&call, &authorization, Some(&secret), NOW).expect_err("a forged signature")
+            verify(&call, &authorization, Service::Kms, Some(&secret), NOW)
+                .expect_err("a forged signature")
         }
         Err(refusal) => refusal,
     };

@@ -25,16 +25,15 @@ use attestation::{Timestamp, Verifier};
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
+use crate::authentication::authenticate;
 use crate::call::Call;
 use crate::error::KmsError;
+use crate::iam;
 use crate::key_pair::{self, KeyPairSource};
-use crate::operation::{self, Caller, Context, Outcome};
+use crate::operation::{self, Context, Outcome};
 use crate::protocol::{OperationName, Request, request, response};
-use crate::sigv4::{self, Authorization};
+use crate::sigv4::Service;
 use crate::state::{Change, State};
-
-/// The media type of every answer.
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// What an operator may set.
 #[derive(Clone, Debug)]
@@ -85,6 +84,26 @@ pub struct Reply {
     pub response: Response,
     /// What the audit trail gets.
     pub event: Event,
+    protocol: Protocol,
+}
+
+/// How a call is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Protocol {
+    /// AWS JSON 1.1, which KMS speaks.
+    Json,
+    /// AWS Query, which IAM and STS speak.
+    Query(Service),
+}
+
+impl Protocol {
+    /// The media type of every answer.
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-amz-json-1.1",
+            Self::Query(_) => "text/xml",
+        }
+    }
 }
 
 /// An HTTP response, but for the headers that the edge adds: `Date`, `Content-Length` and
@@ -118,6 +137,9 @@ impl Engine {
     /// Where to run a call. Looks at no more than the operation and the kind of key pair, and is
     /// not a check: [`step`](Self::step) answers whatever is wrong with the call.
     pub fn route(&self, call: &Call<'_>) -> Route {
+        if iam::is_for(call) {
+            return iam::route(call);
+        }
         match OperationName::of(call) {
             Ok(
                 OperationName::CancelKeyDeletion
@@ -149,15 +171,14 @@ impl Engine {
         now: Timestamp,
         random: &mut dyn CryptoRng,
     ) -> Step {
+        if iam::is_for(call) {
+            return iam::step(state, call, now, random);
+        }
         let mut event = Event::begin(call, now, random);
         match self.answer(state, call, now, random, &mut event) {
             Ok(Outcome { body, changes }) => {
-                let reply = Reply::success(body, event);
-                if changes.is_empty() {
-                    Step::Reply(reply)
-                } else {
-                    Step::Commit(changes, reply)
-                }
+                let reply = Reply::success(Protocol::Json, body, event);
+                reply.after(changes)
             }
             Err(error) => Step::Reply(Reply::failure(&error, event)),
         }
@@ -172,6 +193,9 @@ impl Engine {
         now: Timestamp,
         random: &mut dyn CryptoRng,
     ) -> Reply {
+        if iam::is_for(call) {
+            return iam::refuse(call, error, now, random);
+        }
         let mut event = Event::begin(call, now, random);
         if let Ok(operation) = OperationName::of(call) {
             event.operation(operation);
@@ -193,7 +217,7 @@ impl Engine {
         if let Err(error @ KmsError::Serialization(_)) = request {
             return Err(error);
         }
-        let caller = authenticate(state, call, now, event)?;
+        let caller = authenticate(state, call, Service::Kms, now, event)?;
         let request = request?;
         event.request(&request);
         let mut context = Context {
@@ -215,64 +239,55 @@ impl Reply {
     /// caller, request and resources.
     #[must_use]
     pub fn fail(self, error: &KmsError) -> Self {
-        Self::failure(error, self.event)
+        match self.protocol {
+            Protocol::Json => Self::failure(error, self.event),
+            Protocol::Query(service) => iam::failure(service, &error.clone().into(), self.event),
+        }
     }
 
-    fn success(body: Zeroizing<Vec<u8>>, event: Event) -> Self {
+    /// The step that this reply is, with what has to be durable before it leaves.
+    pub(crate) fn after(self, changes: Vec<Change>) -> Step {
+        if changes.is_empty() {
+            Step::Reply(self)
+        } else {
+            Step::Commit(changes, self)
+        }
+    }
+
+    /// The answer to a call that did what it was to do.
+    pub(crate) fn success(protocol: Protocol, body: Zeroizing<Vec<u8>>, event: Event) -> Self {
+        Self::new(protocol, http::StatusCode::OK, body, event)
+    }
+
+    fn failure(error: &KmsError, mut event: Event) -> Self {
+        let wire = error.wire();
+        event.failed(wire.code, wire.message);
+        Self::new(
+            Protocol::Json,
+            wire.status,
+            response::error_body(error),
+            event,
+        )
+    }
+
+    /// A reply whose event says what came of the call.
+    pub(crate) fn new(
+        protocol: Protocol,
+        status: http::StatusCode,
+        body: Zeroizing<Vec<u8>>,
+        event: Event,
+    ) -> Self {
         Self {
             response: Response {
-                status: http::StatusCode::OK,
-                content_type: CONTENT_TYPE,
+                status,
+                content_type: protocol.content_type(),
                 request_id: event.request_id().to_owned(),
                 body,
             },
             event,
+            protocol,
         }
     }
-
-    fn failure(error: &KmsError, mut event: Event) -> Self {
-        event.failed(error);
-        let wire = error.wire();
-        Self {
-            response: Response {
-                status: wire.status,
-                content_type: CONTENT_TYPE,
-                request_id: event.request_id().to_owned(),
-                body: response::error_body(error),
-            },
-            event,
-        }
-    }
-}
-
-/// Who calls, proven by the signature.
-///
-/// Region and account are those of the signed scope and of the principal: never the client's word
-/// alone.
-fn authenticate(
-    state: &State,
-    call: &Call<'_>,
-    now: Timestamp,
-    event: &mut Event,
-) -> Result<Caller, KmsError> {
-    let authorization = Authorization::parse(call)?;
-    let access_key_id = authorization.access_key_id();
-    event.claimed_access_key(access_key_id);
-    let signer = state
-        .access_key(access_key_id)
-        .filter(|key| key.active)
-        .and_then(|key| Some((key, state.principal(&key.principal)?)));
-    let secret = signer.map(|(key, _)| &key.secret);
-    let authenticated = sigv4::verify(call, &authorization, secret, now)?;
-    // Without a signer there was no secret, which `verify` refuses.
-    let Some((_, principal)) = signer else {
-        return Err(KmsError::UnrecognizedClient("".into()));
-    };
-    event.caller(principal, access_key_id, authenticated.region());
-    Ok(Caller {
-        principal: Arc::clone(principal),
-        region: authenticated.region().clone(),
-    })
 }
 
 /// Whether a request asks for a key pair that takes long to make. Read as it will be when it is

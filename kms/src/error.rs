@@ -27,6 +27,8 @@ pub enum KmsError {
     Disabled(Cow<'static, str>),
     /// A dry run got as far as the operation itself: it would have succeeded.
     DryRunOperation,
+    /// The session that the token belongs to is over.
+    ExpiredToken,
     /// The `Authorization` header lacks a part or can't be parsed.
     IncompleteSignature(Cow<'static, str>),
     /// The key named by the caller is not the one that encrypted the ciphertext.
@@ -148,6 +150,10 @@ impl KmsError {
             Self::DryRunOperation => (
                 "DryRunOperationException",
                 Some("The request would have succeeded, but the DryRun option is set."),
+            ),
+            Self::ExpiredToken => (
+                "ExpiredTokenException",
+                Some("The security token included in the request is expired"),
             ),
             Self::IncompleteSignature(m) => ("IncompleteSignatureException", Some(m)),
             Self::IncorrectKey => (

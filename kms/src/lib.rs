@@ -1,6 +1,7 @@
 //! The AWS KMS API as a pure engine: SigV4, keys and their states, ciphertexts, sealed records.
 
 pub mod audit;
+mod authentication;
 pub mod call;
 pub mod ciphertext;
 pub mod crypto;
@@ -8,6 +9,8 @@ pub mod engine;
 pub mod error;
 pub mod expiry;
 pub mod grant;
+pub mod iam;
+pub mod identity_policy;
 pub mod key;
 pub mod key_pair;
 pub mod name;

@@ -377,6 +377,21 @@ pub fn user_arn(account: AccountId, name: &str) -> String {
     format!("arn:{PARTITION}:iam::{account}:user/{name}")
 }
 
+/// The ARN of an IAM user under a path: `/`, or more between two of them.
+pub fn user_arn_under(account: AccountId, path: &str, name: &str) -> String {
+    format!("arn:{PARTITION}:iam::{account}:user{path}{name}")
+}
+
+/// The ARN of an IAM role under a path.
+pub fn role_arn(account: AccountId, path: &str, name: &str) -> String {
+    format!("arn:{PARTITION}:iam::{account}:role{path}{name}")
+}
+
+/// The ARN of a session of a role, which leaves out the role's path.
+pub fn session_arn(account: AccountId, role: &str, session: &str) -> String {
+    format!("arn:{PARTITION}:sts::{account}:assumed-role/{role}/{session}")
+}
+
 /// The ARN that stands for a whole account: its root user.
 pub fn root_arn(account: AccountId) -> String {
     format!("arn:{PARTITION}:iam::{account}:root")

@@ -9,6 +9,7 @@
 
 mod date;
 mod elements;
+mod iam;
 mod parameters;
 
 use base64::Engine as _;
@@ -20,15 +21,17 @@ use attestation::rand_core::CryptoRng;
 use attestation::{Timestamp, VerifiedDocument};
 
 use crate::call::Call;
-use crate::error::KmsError;
 use crate::grant::GrantId;
+use crate::iam::Action;
 use crate::key::{BackingKeyId, Key};
 use crate::name::{AccountId, Region};
 use crate::principal::{Principal, PrincipalKind};
 use crate::protocol::{OperationName, Request};
+use crate::sigv4::Service;
 
 pub(crate) use date::iso8601;
 pub(crate) use elements::{created_grant, created_key, key_id, scheduled_deletion};
+pub(crate) use iam::{assumed_role, created_access_key, created_role, created_user};
 
 /// The version of CloudTrail's record format.
 const EVENT_VERSION: &str = "1.11";
@@ -114,6 +117,8 @@ struct UserIdentity {
     user_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     invoked_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_context: Option<Value>,
 }
 
 /// A key or alias that the call was about.
@@ -256,6 +261,31 @@ impl Event {
         self.read_only = is_read_only(operation);
     }
 
+    /// Records what is called of IAM or STS.
+    pub(crate) fn action(&mut self, action: Action) {
+        self.event_source = match action.service() {
+            Service::Sts => "sts.amazonaws.com",
+            _ => "iam.amazonaws.com",
+        };
+        self.event_name = action.as_str();
+        self.read_only = !action.writes();
+    }
+
+    /// Records the parameters of a call of IAM or STS, under the names CloudTrail gives them.
+    pub(crate) fn parameters(&mut self, shown: Map<String, Value>) {
+        self.request_parameters =
+            Some(parameters::bounded(shown)).filter(|shown| !shown.is_empty());
+    }
+
+    /// Records a role that the call is about.
+    pub(crate) fn role(&mut self, account: AccountId, arn: &str) {
+        self.resources.push(Resource {
+            account_id: account.to_string(),
+            r#type: "AWS::IAM::Role",
+            arn: arn.to_owned(),
+        });
+    }
+
     /// Records the access key that a caller claims to hold. It proves nothing yet.
     pub(crate) fn claimed_access_key(&mut self, access_key_id: &str) {
         self.user_identity.access_key_id = Some(bounded(access_key_id, MAX_ACCESS_KEY_ID_BYTES));
@@ -346,10 +376,9 @@ impl Event {
     }
 
     /// Records the error that is answered. What would have changed did not.
-    pub(crate) fn failed(&mut self, error: &KmsError) {
-        let wire = error.wire();
-        self.error_code = Some(wire.code);
-        self.error_message = wire.message.map(|message| bounded(message, MAX_TEXT_BYTES));
+    pub(crate) fn failed(&mut self, code: &'static str, message: Option<&str>) {
+        self.error_code = Some(code);
+        self.error_message = message.map(|message| bounded(message, MAX_TEXT_BYTES));
         self.response_elements = None;
     }
 }
@@ -364,6 +393,7 @@ impl UserIdentity {
             access_key_id: None,
             user_name: None,
             invoked_by: None,
+            session_context: None,
         }
     }
 
@@ -371,6 +401,8 @@ impl UserIdentity {
         let (r#type, user_name) = match principal.kind() {
             PrincipalKind::Root => ("Root", None),
             PrincipalKind::User { name, .. } => ("IAMUser", Some(name.to_string())),
+            PrincipalKind::Role(_) => ("Role", None),
+            PrincipalKind::Session(_) => ("AssumedRole", None),
         };
         Self {
             r#type,
@@ -380,6 +412,7 @@ impl UserIdentity {
             access_key_id: Some(access_key_id.to_owned()),
             user_name,
             invoked_by: None,
+            session_context: principal.as_session().map(iam::session_context),
         }
     }
 }

@@ -186,7 +186,7 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("targetKeyId", &r.target_key_id);
         }
     }
-    shown.bounded()
+    bounded(shown.0)
 }
 
 fn grant_constraints(constraints: &request::GrantConstraints<'_>) -> Parameters {
@@ -206,6 +206,21 @@ const MAX_BYTES: usize = 12 * 1024;
 
 /// The longest text, in bytes, that is kept of parameters that take more than that.
 const MAX_KEPT_BYTES: usize = 512;
+
+/// The parameters, or when there is too much of them only those of bounded size, with
+/// `"omitted": true` as CloudTrail marks a truncated field.
+pub(super) fn bounded(mut shown: Map<String, Value>) -> Map<String, Value> {
+    let length = serde_json::to_vec(&shown).map_or(usize::MAX, |json| json.len());
+    if length > MAX_BYTES {
+        shown.retain(|_, value| match value {
+            Value::Object(_) | Value::Array(_) => false,
+            Value::String(text) => text.len() <= MAX_KEPT_BYTES,
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        });
+        shown.insert("omitted".to_owned(), true.into());
+    }
+    shown
+}
 
 #[derive(Default)]
 struct Parameters(Map<String, Value>);
@@ -250,20 +265,5 @@ impl Parameters {
         if dry_run {
             self.value("dryRun", true);
         }
-    }
-
-    /// The parameters, or when there is too much of them only those of bounded size, with
-    /// `"omitted": true` as CloudTrail marks a truncated field.
-    fn bounded(mut self) -> Map<String, Value> {
-        let length = serde_json::to_vec(&self.0).map_or(usize::MAX, |json| json.len());
-        if length > MAX_BYTES {
-            self.0.retain(|_, value| match value {
-                Value::Object(_) | Value::Array(_) => false,
-                Value::String(text) => text.len() <= MAX_KEPT_BYTES,
-                Value::Null | Value::Bool(_) | Value::Number(_) => true,
-            });
-            self.value("omitted", true);
-        }
-        self.0
     }
 }

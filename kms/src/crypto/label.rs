@@ -28,11 +28,13 @@ pub enum Label {
     RecordId,
     /// The public id of a root key.
     RootKeyId,
+    /// The one-time key of a session token, from the domain key.
+    SessionToken,
 }
 
 impl Label {
     /// Every label there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BackingKeyId,
         Self::GrantId,
         Self::GrantToken,
@@ -43,6 +45,7 @@ impl Label {
         Self::Record,
         Self::RecordId,
         Self::RootKeyId,
+        Self::SessionToken,
     ];
 
     /// The label's bytes. None of them holds a zero byte, which SP 800-108
@@ -59,6 +62,7 @@ impl Label {
             Self::Record => "claviger/v1/record",
             Self::RecordId => "claviger/v1/record-id",
             Self::RootKeyId => "claviger/v1/root-key-id",
+            Self::SessionToken => "claviger/v1/session-token",
         }
     }
 }

@@ -24,31 +24,21 @@ mod release;
 mod resolve;
 mod usage;
 
-use std::sync::Arc;
-
 use attestation::rand_core::CryptoRng;
 use attestation::{Timestamp, Verifier};
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
+use crate::authentication::Caller;
 use crate::engine::EngineConfig;
 use crate::error::KmsError;
 use crate::key_pair::KeyPairSource;
-use crate::name::{AccountId, Region};
+use crate::name::AccountId;
 use crate::permit::{Action, Asking, Conditions, Permit, Resource, Shown, authorize};
-use crate::principal::Principal;
 use crate::protocol::{Request, Response};
 use crate::state::{Change, State};
 
 use resolve::{Found, Names};
-
-/// Who calls, authenticated.
-pub(crate) struct Caller {
-    /// The principal that signed.
-    pub(crate) principal: Arc<Principal>,
-    /// The region it signed for.
-    pub(crate) region: Region,
-}
 
 /// What an operation works with.
 pub(crate) struct Context<'a> {

@@ -145,6 +145,9 @@ impl Asked<'_> {
             "principaltype" => self.asking.principal.type_name().into(),
             "requestedregion" => self.asking.region.as_str().into(),
             "resourceaccount" => self.key?.account().to_string().into(),
+            "tokenissuetime" => {
+                crate::audit::iso8601(self.asking.principal.as_session()?.issued).into()
+            }
             "userid" => self.asking.principal.principal_id().into(),
             "username" => self.asking.principal.user_name()?.into(),
             _ => return None,

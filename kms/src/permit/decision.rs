@@ -1,30 +1,19 @@
 //! The decision: what policies and grants, all together, say of a call.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 use crate::grant::{Grant, Grantee};
+use crate::identity_policy::FULL_ACCESS;
 use crate::key::Key;
 use crate::name::{self, AccountId};
-use crate::policy::{self, Decision, Effect, Lacking, Policy, Source};
-use crate::principal::{Access, Principal};
+use crate::policy::{self, Decision, Effect, Lacking, Source};
+use crate::principal::Principal;
 use crate::protocol::EncryptionContext;
 use crate::protocol::spec::GrantOperation;
 
 use super::Basis;
 use super::conditions::Asked;
 use super::denial::Refusal;
-
-/// What the policy of principals with full access is called in the audit trail: that of AWS's
-/// managed policy.
-const FULL_ACCESS: &str = "AdministratorAccess";
-
-/// The policy that principals with full access have.
-static FULL_ACCESS_POLICY: LazyLock<Option<Policy>> = LazyLock::new(|| {
-    let text =
-        r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
-    Policy::identity_policy(text).ok()
-});
 
 /// Decides on a call for a resource of the account `owner`.
 ///
@@ -50,7 +39,7 @@ fn bounded(
         None => None,
         Some(policy) => Some(policy.policy().ok_or_else(Refusal::unreadable)?),
     };
-    let by_policies = policy::decide(asked, owner, key_policy, identity_policies(principal));
+    let by_policies = policy::decide(asked, owner, key_policy, principal.identity_policies());
     let basis = match by_policies {
         Decision::Allowed { .. } => basis(&by_policies),
         Decision::ExplicitlyDenied { by } => {
@@ -79,15 +68,6 @@ fn bounded(
             None => Err(Refusal::lacking_in_session()),
         },
     }
-}
-
-/// The policies of a principal itself, with their names.
-fn identity_policies(principal: &Principal) -> impl Iterator<Item = (&str, &Policy)> {
-    let full = match principal.access {
-        Access::Full => FULL_ACCESS_POLICY.as_ref(),
-        Access::None => None,
-    };
-    full.map(|policy| (FULL_ACCESS, policy)).into_iter()
 }
 
 /// The basis of what policies allow. The most frequent one costs nothing.
@@ -160,7 +140,7 @@ fn may_use_grant(asked: &Asked<'_>, owner: AccountId) -> bool {
     own == owner
         || *principal.arn() == name::root_arn(own).into()
         || matches!(
-            policy::decide(asked, own, None, identity_policies(principal)),
+            policy::decide(asked, own, None, principal.identity_policies()),
             Decision::Allowed { .. }
         )
 }

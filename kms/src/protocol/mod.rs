@@ -12,7 +12,7 @@ pub mod spec;
 
 mod json;
 mod members;
-mod violation;
+pub(crate) mod violation;
 mod writer;
 
 pub use context::EncryptionContext;

@@ -10,14 +10,14 @@ use super::spec::Enumeration;
 
 /// The violated constraints of one request.
 #[derive(Default)]
-pub(super) struct Violations(Vec<String>);
+pub(crate) struct Violations(Vec<String>);
 
 impl Violations {
     /// AWS stops at ten (kinesalite, which records what AWS answers, has it so).
     const MAX: usize = 10;
 
     /// Notes that the member at `path`, with this value, violates this constraint.
-    pub(super) fn add(&mut self, value: Shown<'_>, path: &Path<'_>, constraint: impl Display) {
+    pub(crate) fn add(&mut self, value: Shown<'_>, path: &Path<'_>, constraint: impl Display) {
         if self.0.len() < Self::MAX {
             self.0.push(format!(
                 "Value{value} at '{path}' failed to satisfy constraint: {constraint}"
@@ -30,7 +30,7 @@ impl Violations {
     /// # Errors
     ///
     /// One ValidationException that lists all violations.
-    pub(super) fn into_result(self) -> Result<(), KmsError> {
+    pub(crate) fn into_result(self) -> Result<(), KmsError> {
         let count = self.0.len();
         if count == 0 {
             return Ok(());
@@ -44,7 +44,7 @@ impl Violations {
 }
 
 /// How a message shows the value that violates a constraint.
-pub(super) enum Shown<'v> {
+pub(crate) enum Shown<'v> {
     /// The member is missing.
     Null,
     /// The member is secret, or holds bytes: not at all.
@@ -93,11 +93,11 @@ impl Display for Echo<'_> {
 }
 
 /// Where a member is, in AWS's spelling: `recipient.attestationDocument`, `tags.1.member.tagKey`.
-pub(super) struct Path<'p> {
+pub(crate) struct Path<'p> {
     /// What leads to the structure that the member is in.
-    pub(super) prefix: &'p str,
+    pub(crate) prefix: &'p str,
     /// The member's name.
-    pub(super) name: &'p str,
+    pub(crate) name: &'p str,
 }
 
 impl Display for Path<'_> {
@@ -112,7 +112,7 @@ impl Display for Path<'_> {
 }
 
 /// A constraint, in words.
-pub(super) enum Constraint {
+pub(crate) enum Constraint {
     NotNull,
     LengthAtMost(usize),
     LengthAtLeast(usize),
@@ -133,7 +133,7 @@ impl Constraint {
     }
 
     /// The constraint that a length violates, if it does.
-    pub(super) fn on_length(length: usize, allowed: &RangeInclusive<usize>) -> Option<Self> {
+    pub(crate) fn on_length(length: usize, allowed: &RangeInclusive<usize>) -> Option<Self> {
         if length > *allowed.end() {
             Some(Self::LengthAtMost(*allowed.end()))
         } else if length < *allowed.start() {

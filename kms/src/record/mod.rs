@@ -15,6 +15,7 @@ mod object;
 mod payload;
 mod root_key;
 mod sealed;
+pub(crate) mod session_token;
 mod set_hash;
 
 pub use error::StateError;
@@ -27,4 +28,5 @@ pub(crate) use head::{Head, head_hash};
 pub(crate) use naming::Name;
 pub(crate) use object::Object;
 pub(crate) use sealed::{SealedRecord, Stamp};
+pub(crate) use session_token::SessionToken;
 pub(crate) use set_hash::SetHash;

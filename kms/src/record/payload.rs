@@ -15,9 +15,10 @@ use super::key_token::{open_token, seal_token};
 use super::{DomainKey, EdgeSecret};
 use crate::crypto::SecretKey;
 use crate::grant::{Grant, GrantConstraints, GrantId, Grantee};
+use crate::identity_policy::{IdentityPolicy, TrustPolicy};
 use crate::key::{Alias, BackingKey, BackingKeyId, Key, KeyPolicy};
 use crate::name::{AccountId, KeyId};
-use crate::principal::{Access, AccessKey, Principal, PrincipalKind};
+use crate::principal::{Access, AccessKey, DEFAULT_PATH, Principal, PrincipalKind, Role};
 use crate::protocol::EncryptionContext;
 use crate::protocol::spec::{GrantOperation, KeySpec, KeyState, KeyUsage, Origin};
 use crate::sigv4::SecretAccessKey;
@@ -200,13 +201,22 @@ impl<'a> AliasPayload<'a> {
 pub(super) struct PrincipalPayload<'a> {
     #[cbor(n(0), with = "minicbor::bytes")]
     account: [u8; 12],
-    /// Absent for the root user.
+    /// Absent for the root user and for roles.
     #[b(1)]
     user: Option<UserPayload<'a>>,
     #[n(2)]
     full_access: bool,
     #[n(3)]
     created: u64,
+    /// Absent for the root user and for users.
+    #[b(4)]
+    role: Option<RolePayload<'a>>,
+    /// Absent for `/`.
+    #[b(5)]
+    path: Option<&'a str>,
+    /// Inline policies by name; absent if there are none.
+    #[b(6)]
+    policies: Option<BTreeMap<&'a str, &'a str>>,
 }
 
 #[derive(CborLen, Decode, Encode)]
@@ -217,35 +227,81 @@ struct UserPayload<'a> {
     id: &'a str,
 }
 
+#[derive(CborLen, Decode, Encode)]
+struct RolePayload<'a> {
+    #[b(0)]
+    name: &'a str,
+    #[b(1)]
+    id: &'a str,
+    #[b(2)]
+    trust: &'a str,
+    #[n(3)]
+    max_session_seconds: u32,
+    #[b(4)]
+    description: Option<&'a str>,
+}
+
 impl<'a> PrincipalPayload<'a> {
     pub(super) fn new(principal: &'a Principal) -> Self {
-        let user = match principal.kind() {
-            PrincipalKind::Root => None,
-            PrincipalKind::User { name, id } => Some(UserPayload { name, id }),
+        let (user, role) = match principal.kind() {
+            PrincipalKind::Root => (None, None),
+            PrincipalKind::User { name, id } => (Some(UserPayload { name, id }), None),
+            PrincipalKind::Role(role) => (None, Some(RolePayload::new(role))),
+            // Never stored; what there is to store of one is its role.
+            PrincipalKind::Session(session) => return Self::new(&session.role),
         };
+        let policies = principal.policies.iter();
+        let policies = policies.map(|(name, policy)| (&**name, &**policy.text()));
         Self {
             account: *principal.account().as_bytes(),
             user,
             full_access: principal.access == Access::Full,
             created: principal.created.as_millis(),
+            role,
+            path: Some(principal.path()).filter(|path| *path != DEFAULT_PATH),
+            policies: (!principal.policies.is_empty()).then(|| policies.collect()),
         }
     }
 
     pub(super) fn into_principal(self) -> Option<Principal> {
         let account = account(&self.account)?;
         let created = Timestamp::from_millis(self.created);
-        let mut principal = match self.user {
-            None => Principal::root(account, created),
-            Some(user) => {
-                Principal::user_with_id(account, user.name, user.id, Access::None, created)
-            }
+        let path = self.path.unwrap_or(DEFAULT_PATH);
+        let mut principal = match (self.user, self.role) {
+            (None, None) => Principal::root(account, created),
+            (Some(user), None) => Principal::user_under(account, path, user.name, user.id, created),
+            (None, Some(role)) => Principal::role(account, path, role.into_role(), created),
+            (Some(_), Some(_)) => return None,
         };
         principal.access = if self.full_access {
             Access::Full
         } else {
             Access::None
         };
+        let policies = self.policies.unwrap_or_default().into_iter();
+        principal.policies = policies
+            .map(|(name, text)| (name.into(), IdentityPolicy::stored(text)))
+            .collect();
         Some(principal)
+    }
+}
+
+impl<'a> RolePayload<'a> {
+    fn new(role: &'a Role) -> Self {
+        Self {
+            name: role.name(),
+            id: role.id(),
+            trust: role.trust.text(),
+            max_session_seconds: role.max_session_seconds,
+            description: role.description.as_deref(),
+        }
+    }
+
+    fn into_role(self) -> Role {
+        let mut role = Role::new(self.name, self.id, TrustPolicy::stored(self.trust));
+        role.max_session_seconds = self.max_session_seconds;
+        role.description = self.description.map(Into::into);
+        role
     }
 }
 

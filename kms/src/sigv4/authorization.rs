@@ -33,6 +33,8 @@ pub struct Authorization<'a> {
     terminator: &'a str,
     signed_headers: &'a str,
     signature: &'a str,
+    /// The session token that comes along.
+    session_token: Option<&'a str>,
     signed_at: Timestamp,
     /// The same, as it is signed: `20260102T030405Z`.
     signed_at_text: Cow<'a, str>,
@@ -45,9 +47,8 @@ impl<'a> Authorization<'a> {
     /// # Errors
     ///
     /// MissingAuthenticationTokenException if the request is not signed,
-    /// IncompleteSignatureException for a header that lacks a part or can't be parsed,
-    /// InvalidSignatureException if there is a second signature in the query string, and
-    /// UnrecognizedClientException for temporary credentials, which this server does not have.
+    /// IncompleteSignatureException for a header that lacks a part or can't be parsed, and
+    /// InvalidSignatureException if there is a second signature in the query string.
     pub fn parse(call: &Call<'a>) -> Result<Self, KmsError> {
         let header = call.headers.get(http::header::AUTHORIZATION);
         let signed_in_query = call.uri.query().is_some_and(|query| {
@@ -78,12 +79,11 @@ impl<'a> Authorization<'a> {
         }
         let claim = Self::parse_header(call, header)?;
         let token = call.headers.get("x-amz-security-token");
-        if token.is_some_and(|token| !token.is_empty()) {
-            return Err(KmsError::UnrecognizedClient(
-                "The security token included in the request is invalid: this server issues no session tokens, sign with a long-term access key alone.".into(),
-            ));
-        }
-        Ok(claim)
+        Ok(Self {
+            // What is no text is no token of ours, nor is it none at all.
+            session_token: token.map(|token| token.to_str().unwrap_or("?")),
+            ..claim
+        })
     }
 
     fn parse_header(call: &Call<'a>, header: &'a str) -> Result<Self, KmsError> {
@@ -148,6 +148,7 @@ impl<'a> Authorization<'a> {
             terminator,
             signed_headers,
             signature,
+            session_token: None,
             signed_at,
             signed_at_text,
         })
@@ -156,6 +157,12 @@ impl<'a> Authorization<'a> {
     /// The access key that is claimed to have signed.
     pub fn access_key_id(&self) -> &'a str {
         self.access_key_id
+    }
+
+    /// The session token that is presented with the access key, if any is. Verified it is
+    /// signed, too.
+    pub fn session_token(&self) -> Option<&'a str> {
+        self.session_token.filter(|token| !token.is_empty())
     }
 
     /// The day of the credential scope: `YYYYMMDD` if it is well-formed.

@@ -31,8 +31,27 @@ use crate::call::Call;
 use crate::error::KmsError;
 use crate::name::Region;
 
-/// The service name in every credential scope that is for us.
-const SERVICE: &str = "kms";
+/// The services of ours that a request can be signed for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Service {
+    /// Identity and Access Management.
+    Iam,
+    /// The Key Management Service.
+    Kms,
+    /// The Security Token Service.
+    Sts,
+}
+
+impl Service {
+    /// The service's name in a credential scope.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iam => "iam",
+            Self::Kms => "kms",
+            Self::Sts => "sts",
+        }
+    }
+}
 
 /// What a credential scope ends in.
 const TERMINATOR: &str = "aws4_request";
@@ -59,7 +78,7 @@ impl Authenticated {
     }
 }
 
-/// Verifies the signature of a call.
+/// Verifies the signature of a call for one of our services.
 ///
 /// `secret` is that of the access key in `authorization`, or `None` if there is no such active
 /// key. An unknown key costs the same work as a wrong signature, and whatever else is wrong, the
@@ -73,6 +92,7 @@ impl Authenticated {
 pub fn verify(
     call: &Call<'_>,
     authorization: &Authorization<'_>,
+    service: Service,
     secret: Option<&SecretAccessKey>,
     now: Timestamp,
 ) -> Result<Authenticated, KmsError> {
@@ -81,18 +101,22 @@ pub fn verify(
         secret.unwrap_or(&stand_in),
         authorization.date(),
         authorization.region(),
+        service,
     );
-    let verified = verify_with(call, authorization, &key, now);
+    let verified = verify_with(call, authorization, service, &key, now);
     match secret {
         Some(_) => verified,
-        None => Err(KmsError::UnrecognizedClient(
-            "The security token included in the request is invalid.".into(),
-        )),
+        None => Err(unknown_caller()),
     }
 }
 
+/// The one answer to credentials that are nobody's.
+pub(crate) fn unknown_caller() -> KmsError {
+    KmsError::UnrecognizedClient("The security token included in the request is invalid.".into())
+}
+
 /// Verifies the signature of a call with the signing key of the authorization's access key, date
-/// and region.
+/// and region, and of this service.
 ///
 /// Half of [`verify`], for callers that keep signing keys: one is good for a whole day.
 ///
@@ -102,12 +126,13 @@ pub fn verify(
 pub fn verify_with(
     call: &Call<'_>,
     authorization: &Authorization<'_>,
+    service: Service,
     key: &SigningKey,
     now: Timestamp,
 ) -> Result<Authenticated, KmsError> {
     check_skew(authorization, now)?;
     canonical::check_signed_headers(call, authorization)?;
-    let region = check_scope(authorization)?;
+    let region = check_scope(authorization, service)?;
     let expected = signature(call, authorization, key)?;
     if bool::from(
         expected
@@ -171,7 +196,7 @@ fn check_skew(authorization: &Authorization<'_>, now: Timestamp) -> Result<(), K
 
 /// Whether the credential scope is for this service. All that is wrong comes in one message, as
 /// recorded by dynalite; the wording of the region's part is the documentation's.
-fn check_scope(authorization: &Authorization<'_>) -> Result<Region, KmsError> {
+fn check_scope(authorization: &Authorization<'_>, service: Service) -> Result<Region, KmsError> {
     let mut wrong = String::new();
     let region = authorization.region().parse();
     if region.is_err() {
@@ -182,10 +207,11 @@ fn check_scope(authorization: &Authorization<'_>) -> Result<Region, KmsError> {
             authorization.region()
         );
     }
-    if authorization.service() != SERVICE {
+    if authorization.service() != service.name() {
         let _ = write!(
             wrong,
-            "Credential should be scoped to correct service: '{SERVICE}'. "
+            "Credential should be scoped to correct service: '{}'. ",
+            service.name()
         );
     }
     if authorization.terminator() != TERMINATOR {

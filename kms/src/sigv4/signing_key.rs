@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{SERVICE, TERMINATOR};
+use super::{Service, TERMINATOR};
 
 /// The secret half of an access key. Wiped when dropped, never shown.
 #[derive(Clone)]
@@ -22,14 +22,14 @@ impl SecretAccessKey {
     }
 }
 
-/// The key that signs an access key's requests of one day in one region. Wiped when dropped.
+/// The key that signs an access key's requests of one day to one service in one region. Wiped when dropped.
 #[derive(Clone)]
 pub struct SigningKey(Zeroizing<[u8; 32]>);
 
 impl SigningKey {
-    /// Derives the signing key of an access key for a day (`YYYYMMDD`) and a region.
-    pub fn derive(secret: &SecretAccessKey, date: &str, region: &str) -> Self {
-        Self::derive_for(secret, date, region, SERVICE)
+    /// Derives the signing key of an access key for a day (`YYYYMMDD`), a region and a service.
+    pub fn derive(secret: &SecretAccessKey, date: &str, region: &str, service: Service) -> Self {
+        Self::derive_for(secret, date, region, service.name())
     }
 
     /// Derives the signing key for any service.

@@ -20,7 +20,8 @@ use rand_core::CryptoRng;
 
 use crate::crypto::{Fields, Label, code};
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
-use crate::record::{DomainKey, Head};
+use crate::principal::{IdentityKind, IdentityName};
+use crate::record::{DomainKey, Head, SessionToken, session_token};
 use tables::Tables;
 
 pub use crate::grant::{Grant, GrantId, Grantee};
@@ -192,6 +193,36 @@ impl State {
         self.tables.principals.after(None)
     }
 
+    /// The user or role with this name, in whatever case.
+    pub fn identity(
+        &self,
+        account: AccountId,
+        kind: IdentityKind,
+        name: &str,
+    ) -> Option<&Arc<Principal>> {
+        let name = IdentityName::new(account, kind, name);
+        self.tables.identities.get(&name)
+    }
+
+    /// The users or roles of an account whose names come after `start`, or all of them, in the
+    /// order of their names in lower case.
+    pub fn identities_after(
+        &self,
+        account: AccountId,
+        kind: IdentityKind,
+        start: Option<&str>,
+    ) -> impl Iterator<Item = &Arc<Principal>> {
+        // Before every name there is comes the empty one.
+        let start = IdentityName::new(account, kind, start.unwrap_or_default());
+        self.tables
+            .identities
+            .after(Some(start))
+            .take_while(move |principal| {
+                let name = principal.identity_name();
+                name.is_some_and(|name| name.is_among(account, kind))
+            })
+    }
+
     /// The access key with this id, active or not.
     pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
         self.tables.access_keys.get(id)
@@ -200,6 +231,21 @@ impl State {
     /// All access keys, in the order of their ids.
     pub fn access_keys(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
         self.tables.access_keys.after(None)
+    }
+
+    /// The access keys of the principal with this ARN, in the order of their ids.
+    pub fn access_keys_of(&self, arn: &Arc<str>) -> impl Iterator<Item = &Arc<AccessKey>> {
+        self.tables.access_keys_of(arn.clone())
+    }
+
+    /// The token that carries a session: sealed, for its holder to present.
+    pub(crate) fn seal_session(&self, token: &SessionToken, random: &mut dyn CryptoRng) -> String {
+        session_token::seal(&self.sealing.domain_key, token, random)
+    }
+
+    /// The session in a token, if the token is one that this server made.
+    pub(crate) fn open_session(&self, token: &str) -> Option<SessionToken> {
+        session_token::open(&self.sealing.domain_key, token)
     }
 
     /// The secret that the enclave's edge keeps under this name.

@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::grant::{Grant, GrantId, Grantee};
 use crate::key::{Alias, Key};
 use crate::name::{AccountId, AliasName, KeyId, Region};
-use crate::principal::{AccessKey, Principal};
+use crate::principal::{AccessKey, IdentityName, Principal};
 use crate::record::{EdgeSecret, Name, Object, Stamp};
 
 /// The objects of all kinds. Clones share everything.
@@ -19,7 +19,12 @@ use crate::record::{EdgeSecret, Name, Object, Stamp};
 pub(super) struct Tables {
     scopes: HashTrieMapSync<(AccountId, Region), Scope>,
     pub(super) principals: Table<Arc<str>, Principal>,
+    /// The principals that have a name in IAM, by it.
+    pub(super) identities: Table<IdentityName, Principal>,
     pub(super) access_keys: Table<Arc<str>, AccessKey>,
+    /// Access keys by the ARN of whom they belong to. An ARN without an id comes before all of
+    /// its access keys.
+    owners: OrderedSet<(Arc<str>, Option<Arc<str>>)>,
     pub(super) edge_secrets: Table<Arc<str>, EdgeSecret>,
     /// Keys that wait for their deletion, by its date.
     deletions: OrderedSet<Deletion>,
@@ -176,12 +181,12 @@ impl Tables {
                 .put_alias(alias, stamp),
             Object::Principal(principal) => {
                 let arn = principal.arn().clone();
+                if let Some(name) = principal.identity_name() {
+                    self.identities.insert(name, principal.clone(), stamp);
+                }
                 self.principals.insert(arn, principal, stamp);
             }
-            Object::AccessKey(access_key) => {
-                let id = access_key.id.clone();
-                self.access_keys.insert(id, access_key, stamp);
-            }
+            Object::AccessKey(access_key) => self.put_access_key(access_key, stamp),
             Object::EdgeSecret(secret) => {
                 let name = secret.name().clone();
                 self.edge_secrets.insert(name, secret, stamp);
@@ -207,8 +212,16 @@ impl Tables {
                 region,
                 name,
             } => self.scope_mut(*account, region).remove_alias(name),
-            Name::Principal { arn } => drop(self.principals.remove(arn)),
-            Name::AccessKey { id } => drop(self.access_keys.remove(id)),
+            Name::Principal { arn } => {
+                let removed = self.principals.remove(arn);
+                if let Some(name) = removed.and_then(|principal| principal.identity_name()) {
+                    self.identities.remove(&name);
+                }
+            }
+            Name::AccessKey { id } => {
+                let removed = self.access_keys.remove(id);
+                self.forget_owner(removed.as_deref());
+            }
             Name::EdgeSecret { name } => drop(self.edge_secrets.remove(name)),
             Name::Grant {
                 account,
@@ -216,6 +229,28 @@ impl Tables {
                 key,
                 id,
             } => self.scope_mut(*account, region).remove_grant((*key, *id)),
+        }
+    }
+
+    /// The access keys of the principal with this ARN, in the order of their ids.
+    pub(super) fn access_keys_of(&self, arn: Arc<str>) -> impl Iterator<Item = &Arc<AccessKey>> {
+        self.owners
+            .after(Some((arn.clone(), None)))
+            .take_while(move |(owner, _)| *owner == arn)
+            .filter_map(|(_, id)| self.access_keys.get(id.as_ref()?))
+    }
+
+    fn put_access_key(&mut self, access_key: Arc<AccessKey>, stamp: Option<Stamp>) {
+        let (id, owner) = (access_key.id.clone(), access_key.principal.clone());
+        let replaced = self.access_keys.insert(id.clone(), access_key, stamp);
+        self.forget_owner(replaced.as_deref());
+        self.owners.insert((owner, Some(id)));
+    }
+
+    fn forget_owner(&mut self, access_key: Option<&AccessKey>) {
+        if let Some(access_key) = access_key {
+            let entry = (access_key.principal.clone(), Some(access_key.id.clone()));
+            self.owners.remove(&entry);
         }
     }
 
@@ -323,7 +358,9 @@ impl Default for Tables {
         Self {
             scopes: HashTrieMapSync::new_sync(),
             principals: Table::default(),
+            identities: Table::default(),
             access_keys: Table::default(),
+            owners: OrderedSet::default(),
             edge_secrets: Table::default(),
             deletions: OrderedSet::default(),
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use kms::Timestamp;
 use kms::grant::{Grant, GrantConstraints, GrantId, Grantee};
+use kms::identity_policy::{IdentityPolicy, TrustPolicy};
 use kms::key::KeyPolicy;
 use kms::name::{AccountId, AliasName, KeyId, Region};
-use kms::principal::{Access, AccessKey, Principal};
+use kms::principal::{Access, AccessKey, Principal, Role};
 use kms::protocol::spec::{GrantOperation, KeyState};
 use kms::record::EdgeSecret;
 use kms::sigv4::SecretAccessKey;
@@ -93,6 +94,18 @@ fn user(place: (u8, u8, u8), value: u8) -> Principal {
     let access = [Access::Full, Access::None][usize::from(value % 2)];
     match place.2 {
         0 => Principal::root(account(place.0), created),
+        1 => {
+            let mut role = Role::new("one", &format!("AROA{value}"), TrustPolicy::stored("{}"));
+            role.description = (value > 2).then(|| format!("description {value}").into());
+            role.max_session_seconds = 3600 + u32::from(value);
+            let mut role = Principal::role(account(place.0), "/path/", role, created);
+            let policies = (0..value % 3).map(|number| {
+                let policy = IdentityPolicy::stored(&format!("{{{value}}}"));
+                (format!("policy{number}").into(), policy)
+            });
+            role.policies = policies.collect();
+            role
+        }
         number => {
             let (name, id) = (format!("user{number}"), format!("AIDA{value}"));
             Principal::user_with_id(account(place.0), &name, &id, access, created)

@@ -1,7 +1,10 @@
 //! A state holds what was put into it: at once, after a commit, and after every restart.
 
+use std::sync::Arc;
+
 use kms::Timestamp;
 use kms::name::{AccountId, Region};
+use kms::principal::{AccessKey, IdentityKind, Principal, PrincipalKind};
 use kms::record::RootKey;
 use kms::state::{Batch, Change, State};
 use proptest::prelude::*;
@@ -149,6 +152,40 @@ fn assert_lookups_agree(state: &State) {
     }
     for principal in state.principals() {
         assert_eq!(state.principal(principal.arn()), Some(principal));
+    }
+    for access_key in state.access_keys() {
+        let of_owner = |key: &&Arc<AccessKey>| key.principal == access_key.principal;
+        let expected = state.access_keys().filter(of_owner);
+        let found = state.access_keys_of(&access_key.principal);
+        assert!(found.map(|key| &key.id).eq(expected.map(|key| &key.id)));
+    }
+    for (number, kind) in [
+        (0, IdentityKind::User),
+        (0, IdentityKind::Role),
+        (1, IdentityKind::User),
+        (1, IdentityKind::Role),
+    ] {
+        let account = account(number);
+        let is_one = |principal: &&Arc<Principal>| match principal.kind() {
+            PrincipalKind::User { .. } => kind == IdentityKind::User,
+            PrincipalKind::Role(_) => kind == IdentityKind::Role,
+            PrincipalKind::Root | PrincipalKind::Session(_) => false,
+        };
+        let mut expected: Vec<_> = state
+            .principals()
+            .filter(|principal| principal.account() == account && is_one(principal))
+            .collect();
+        expected.sort_by_key(|principal| principal.name());
+        let found: Vec<_> = state.identities_after(account, kind, None).collect();
+        assert_eq!(found, expected);
+        for (place, principal) in found.iter().enumerate() {
+            let name = principal.name().unwrap();
+            let upper = name.to_uppercase();
+            assert_eq!(state.identity(account, kind, &upper), Some(*principal));
+            let later = state.identities_after(account, kind, Some(name));
+            assert!(later.eq(found[place + 1..].iter().copied()));
+        }
+        assert_eq!(state.identity(account, kind, "nobody"), None);
     }
     for access_key in state.access_keys() {
         let found = state.access_key(&access_key.id).unwrap();

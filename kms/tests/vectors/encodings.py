@@ -79,8 +79,9 @@ def names(kind: int, payload: list) -> list[bytes]:
             account, region, alias = payload[:3]
             return [account, region.encode(), alias.encode()]
         case 4:
-            account, user = payload[0].decode(), payload[1]
-            resource = f"user/{user[0]}" if user else "root"
+            account, user, _full_access, _created, role, path, _policies = (payload + [None] * 3)[:7]
+            account, path = account.decode(), path or "/"
+            resource = f"user{path}{user[0]}" if user else f"role{path}{role[0]}" if role else "root"
             return [f"arn:aws:iam::{account}:{resource}".encode()]
         case 7:
             account, region, key_id, grant_id = payload[:4]

@@ -1,0 +1,203 @@
+//! Who may call IAM and STS.
+//!
+//! The one place that decides: by the identity policies of the caller, for a role also by who it
+//! trusts. Everything else asks here, before it looks whether what the call is about exists.
+
+use crate::audit::iso8601;
+use crate::name::AccountId;
+use crate::policy::{
+    Caller, Decision, Effect, Lacking, Policy, RequestContext, Source, Values, decide, keys,
+};
+use crate::principal::{Principal, PrincipalKind, Role};
+use crate::{Timestamp, authentication};
+
+use super::{Context, IamError};
+
+/// Decides whether the caller may do what it calls for to the resource with this ARN, which
+/// belongs to its own account.
+///
+/// # Errors
+///
+/// AccessDenied with AWS's text.
+pub(super) fn authorize(context: &mut Context<'_>, resource: &str) -> Result<(), IamError> {
+    let action = context.action.in_policies();
+    let asked = Asked {
+        caller: context.caller,
+        now: context.now,
+        action: &action,
+        resource,
+        owner: context.account(),
+        assumption: None,
+    };
+    let (basis, refusal) = judge(&context.caller.principal, &asked, asked.owner, None);
+    context.event.authorization(&action, &basis);
+    let Some(refusal) = refusal else {
+        return Ok(());
+    };
+    let why = refusal.in_words(&action);
+    Err(IamError::AccessDenied(format!(
+        "User: {} is not authorized to perform: {action} on resource: {resource} {why}",
+        context.caller.principal.arn()
+    )))
+}
+
+/// What a role's trust policy may ask about the session that is to begin.
+pub(super) struct Assumption<'a> {
+    pub(super) session_name: &'a str,
+    pub(super) external_id: Option<&'a str>,
+}
+
+/// Decides whether the caller may assume the role with this ARN; `None` if there is none.
+///
+/// The role's trust policy has to allow it. Where that trusts the caller's account as a whole, or
+/// another account's caller, the caller's identity policies have to allow it, too.
+///
+/// # Errors
+///
+/// AccessDenied, in the same words whether the role exists or not.
+pub(super) fn authorize_assumption(
+    context: &mut Context<'_>,
+    role: Option<(&Principal, &Role)>,
+    role_arn: &str,
+    assumption: Assumption<'_>,
+) -> Result<(), IamError> {
+    let caller = &context.caller.principal;
+    if *caller.kind() == PrincipalKind::Root {
+        return Err(IamError::AccessDenied(
+            "Roles may not be assumed by root accounts.".to_owned(),
+        ));
+    }
+    let action = context.action.in_policies();
+    let (basis, refused) = match role {
+        None => ("there is no such role".to_owned(), true),
+        Some((principal, role)) => {
+            let owner = principal.account();
+            let asked = Asked {
+                caller: context.caller,
+                now: context.now,
+                action: &action,
+                resource: role_arn,
+                owner,
+                assumption: Some(assumption),
+            };
+            let (basis, refusal) = judge(caller, &asked, owner, Some(role.trust.policy()));
+            (basis, refusal.is_some())
+        }
+    };
+    context.event.authorization(&action, &basis);
+    if !refused {
+        return Ok(());
+    }
+    Err(IamError::AccessDenied(format!(
+        "User: {} is not authorized to perform: {action} on resource: {role_arn}",
+        context.caller.principal.arn()
+    )))
+}
+
+/// Why a call is refused.
+enum Refusal {
+    /// A policy of this kind denies it.
+    Denied(&'static str),
+    /// No policy of this kind allows it.
+    NotAllowed(&'static str),
+}
+
+impl Refusal {
+    fn in_words(&self, action: &str) -> String {
+        match self {
+            Self::Denied(policy) => format!("with an explicit deny in {policy} policy"),
+            Self::NotAllowed(policy) => {
+                format!("because no {policy} policy allows the {action} action")
+            }
+        }
+    }
+}
+
+/// The decision in words for the audit trail, and what the caller is told if it is refused: by the
+/// policies of principal and resource, and by that of the session.
+fn judge(
+    principal: &Principal,
+    request: &dyn RequestContext,
+    owner: AccountId,
+    resource_policy: Option<&Policy>,
+) -> (String, Option<Refusal>) {
+    let policies = principal.identity_policies();
+    let decision = decide(request, owner, resource_policy, policies);
+    let refusal = match &decision {
+        Decision::Allowed { .. } => return judge_session(principal, request, &decision),
+        Decision::ExplicitlyDenied {
+            by: Source::ResourcePolicy(_),
+        } => Refusal::Denied("a resource-based"),
+        Decision::ExplicitlyDenied { .. } => Refusal::Denied("an identity-based"),
+        Decision::NotAllowed(Lacking::IdentityPolicy) => Refusal::NotAllowed("identity-based"),
+        Decision::NotAllowed(Lacking::ResourcePolicy) => Refusal::NotAllowed("resource-based"),
+    };
+    (decision.to_string(), Some(refusal))
+}
+
+/// Whether the policy of a session, if it has one, also allows what all others allow.
+fn judge_session(
+    principal: &Principal,
+    request: &dyn RequestContext,
+    decision: &Decision<'_>,
+) -> (String, Option<Refusal>) {
+    let Some(policy) = principal.session_policy() else {
+        return (decision.to_string(), None);
+    };
+    match policy.evaluate(request).map(|found| found.effect) {
+        Some(Effect::Allow) => (format!("{decision}; the session policy allows it"), None),
+        Some(Effect::Deny) => (
+            "the session policy denies it".to_owned(),
+            Some(Refusal::Denied("a session")),
+        ),
+        None => (
+            "no session policy allows it".to_owned(),
+            Some(Refusal::NotAllowed("session")),
+        ),
+    }
+}
+
+/// What is asked for, as policies see it.
+struct Asked<'a> {
+    caller: &'a authentication::Caller,
+    now: Timestamp,
+    action: &'a str,
+    resource: &'a str,
+    owner: AccountId,
+    assumption: Option<Assumption<'a>>,
+}
+
+impl RequestContext for Asked<'_> {
+    fn caller(&self) -> Caller<'_> {
+        self.caller.principal.as_caller()
+    }
+
+    fn action(&self) -> &str {
+        self.action
+    }
+
+    fn resource(&self) -> &str {
+        self.resource
+    }
+
+    fn condition_values(&self, key: &str) -> Option<Values<'_>> {
+        let principal = &self.caller.principal;
+        let assumption = self.assumption.as_ref();
+        Some(match key {
+            keys::CURRENT_TIME => iso8601(self.now).into(),
+            keys::EPOCH_TIME => self.now.as_secs().to_string().into(),
+            keys::PRINCIPAL_ACCOUNT => principal.account().to_string().into(),
+            keys::PRINCIPAL_ARN => principal.policy_arn().into(),
+            keys::PRINCIPAL_TYPE => principal.type_name().into(),
+            keys::REQUESTED_REGION => self.caller.region.as_str().into(),
+            keys::RESOURCE_ACCOUNT => self.owner.to_string().into(),
+            keys::TOKEN_ISSUE_TIME => iso8601(principal.as_session()?.issued).into(),
+            keys::USER_ID => principal.principal_id().into(),
+            keys::USER_NAME => principal.user_name()?.into(),
+            keys::VIA_AWS_SERVICE => false.into(),
+            "sts:externalid" => assumption?.external_id?.into(),
+            "sts:rolesessionname" => assumption?.session_name.into(),
+            _ => return None,
+        })
+    }
+}
