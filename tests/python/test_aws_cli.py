@@ -15,8 +15,9 @@ AWS = pathlib.Path(sys.executable).parent / "aws"
 
 
 class Cli:
-    def __init__(self, server, folder):
+    def __init__(self, server, folder, service="kms"):
         self.folder = folder
+        self.service = service
         self.environment = {
             **os.environ,
             "HOME": str(folder),
@@ -28,7 +29,7 @@ class Cli:
         }
 
     def run(self, *arguments):
-        command = [str(AWS), "kms", *arguments]
+        command = [str(AWS), self.service, *arguments]
         return subprocess.run(
             command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60
         )
@@ -274,4 +275,52 @@ def test_refusals_are_shown_once_and_quickly(aws):
     assert (
         "1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy constraint: "
         "Member must have value less than or equal to 1024" in told
+    )
+
+
+def test_principals(server, tmp_path):
+    iam, sts = Cli(server, tmp_path, "iam"), Cli(server, tmp_path, "sts")
+    policy = tmp_path / "policy.json"
+    statement = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    trust = tmp_path / "trust.json"
+    statement = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}
+    trust.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    of_policy = ("--policy-name", "p", "--policy-document", f"file://{policy}")
+    carol = ("--user-name", "carol")
+    role = ("--role-name", "porter")
+
+    assert iam("create-user", *carol)["User"]["Arn"].endswith(":user/carol")
+    assert iam("get-user", *carol)["User"]["UserName"] == "carol"
+    assert "carol" in [user["UserName"] for user in iam("list-users")["Users"]]
+    key = iam("create-access-key", *carol)["AccessKey"]
+    key_id = ("--access-key-id", key["AccessKeyId"])
+    iam("update-access-key", *carol, *key_id, "--status", "Inactive")
+    assert iam("list-access-keys", *carol)["AccessKeyMetadata"][0]["Status"] == "Inactive"
+    assert sts("get-access-key-info", *key_id) == {"Account": "123456789012"}
+    iam("delete-access-key", *carol, *key_id)
+    iam("put-user-policy", *carol, *of_policy)
+    shown = iam("get-user-policy", *carol, "--policy-name", "p")
+    assert shown["PolicyDocument"] == json.loads(policy.read_text())
+    assert iam("list-user-policies", *carol)["PolicyNames"] == ["p"]
+    iam("delete-user-policy", *carol, "--policy-name", "p")
+    iam("delete-user", *carol)
+
+    made = iam("create-role", *role, "--assume-role-policy-document", f"file://{trust}")["Role"]
+    assert iam("get-role", *role)["Role"]["RoleId"] == made["RoleId"]
+    assert "porter" in [role["RoleName"] for role in iam("list-roles")["Roles"]]
+    iam("update-assume-role-policy", *role, "--policy-document", f"file://{trust}")
+    iam("put-role-policy", *role, *of_policy)
+    shown = iam("get-role-policy", *role, "--policy-name", "p")
+    assert shown["PolicyDocument"] == json.loads(policy.read_text())
+    assert iam("list-role-policies", *role)["PolicyNames"] == ["p"]
+    assert sts("get-caller-identity")["Account"] == "123456789012"
+    assumed = sts("assume-role", "--role-arn", made["Arn"], "--role-session-name", "s1")
+    assert assumed["AssumedRoleUser"]["AssumedRoleId"] == f"{made['RoleId']}:s1"
+    iam("delete-role-policy", *role, "--policy-name", "p")
+    iam("delete-role", *role)
+    told = iam.fails("get-role", *role)
+    assert told.endswith(
+        "An error occurred (NoSuchEntity) when calling the GetRole operation: "
+        "The role with name porter cannot be found."
     )

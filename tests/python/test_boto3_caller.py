@@ -23,9 +23,8 @@ def test_a_wrong_secret(connect, refused):
         connect(aws_secret_access_key="not" + "the" * 12).list_keys()
 
 
-def test_a_session_token_is_refused_clearly(connect, refused):
-    message = re.compile("^The security token included in the request is invalid: .* no session tokens")
-    with refused("UnrecognizedClientException", message):
+def test_a_session_token_that_nobody_issued(connect, refused):
+    with refused("UnrecognizedClientException", "The security token included in the request is invalid."):
         connect(aws_session_token="a token that nobody issued").list_keys()
 
 

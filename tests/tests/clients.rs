@@ -33,6 +33,11 @@ fn boto3_caller() {
 }
 
 #[test]
+fn boto3_iam_and_sts() {
+    suite::pytest("test_iam.py");
+}
+
+#[test]
 fn the_attested_flow_with_independent_libraries() {
     suite::pytest("test_attested.py");
 }

@@ -1,0 +1,279 @@
+"""Users, roles, access keys, policies and sessions, with boto3's own `iam` and `sts` clients."""
+
+import base64
+import contextlib
+import json
+import re
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
+
+from server import ACCOUNT, REGION, Server
+
+ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
+
+
+def trust(principal=f"arn:aws:iam::{ACCOUNT}:root"):
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    """Makes clients of any service: `client("iam")`, or with the credentials that a call answered."""
+
+    def make(service, credentials=None, region=REGION):
+        given = credentials or {"AccessKeyId": server.access_key, "SecretAccessKey": server.secret_key}
+        session = boto3.session.Session(
+            region_name=region,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given.get("SessionToken"),
+        )
+        config = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=30)
+        return session.client(service, endpoint_url=server.url, config=config)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def iam(client):
+    return client("iam")
+
+
+@pytest.fixture(scope="module")
+def sts(client):
+    return client("sts")
+
+
+@contextlib.contextmanager
+def refused(status, code, message=None):
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        yield caught
+    answer = caught.value.response
+    told = answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"]
+    assert told == (status, code), answer
+    assert answer["ResponseMetadata"]["RequestId"]
+    assert message is None or answer["Error"]["Message"] == message
+
+
+@pytest.fixture
+def user(iam, request):
+    """A fresh user without any rights, and its access key."""
+    name = f"user-{request.node.name.replace('[', '-').replace(']', '')}"[:64]
+    iam.create_user(UserName=name)
+    return name, iam.create_access_key(UserName=name)["AccessKey"]
+
+
+@pytest.fixture
+def role(iam, request):
+    name = f"role-{request.node.name.replace('[', '-').replace(']', '')}"[:64]
+    return iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust())["Role"]
+
+
+def test_a_user_from_its_first_to_its_last_day(iam, client):
+    made = iam.create_user(UserName="alice", Path="/team/")["User"]
+    assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/team/alice"
+    assert made["UserId"].startswith("AIDA") and made["Path"] == "/team/"
+    assert iam.get_user(UserName="alice")["User"] == made
+    assert made in iam.list_users()["Users"]
+    assert iam.list_users(PathPrefix="/nobody/")["Users"] == []
+    with refused(409, "EntityAlreadyExists", "User with name alice already exists."):
+        iam.create_user(UserName="alice")
+
+    key = iam.create_access_key(UserName="alice")["AccessKey"]
+    assert key["Status"] == "Active" and key["UserName"] == "alice"
+    alice = client("sts", key)
+    assert alice.get_caller_identity()["Arn"] == made["Arn"]
+    iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    with refused(403, "InvalidClientTokenId"):
+        alice.get_caller_identity()
+    iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+    [listed] = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    assert listed["AccessKeyId"] == key["AccessKeyId"] and "SecretAccessKey" not in listed
+
+    iam.put_user_policy(UserName="alice", PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL))
+    assert iam.get_user_policy(UserName="alice", PolicyName="kms")["PolicyDocument"] == ALLOW_ALL
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == ["kms"]
+    with refused(409, "DeleteConflict"):
+        iam.delete_user(UserName="alice")
+    iam.delete_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"])
+    with refused(409, "DeleteConflict"):
+        iam.delete_user(UserName="alice")
+    iam.delete_user_policy(UserName="alice", PolicyName="kms")
+    iam.delete_user(UserName="alice")
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_user(UserName="alice")
+
+
+def test_a_user_without_rights(user, client, key):
+    name, access_key = user
+    arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    with refused(
+        400,
+        "AccessDeniedException",
+        f"User: {arn} is not authorized to perform: kms:Encrypt on resource: {key} because no "
+        "identity-based policy allows the kms:Encrypt action",
+    ):
+        client("kms", access_key).encrypt(KeyId=key, Plaintext=b"x")
+    with refused(
+        403,
+        "AccessDenied",
+        f"User: {arn} is not authorized to perform: iam:CreateUser on resource: "
+        f"arn:aws:iam::{ACCOUNT}:user/eve because no identity-based policy allows the iam:CreateUser action",
+    ):
+        client("iam", access_key).create_user(UserName="eve")
+
+
+def test_pages(iam):
+    names = [f"page-{number:02}" for number in range(7)]
+    for name in names:
+        iam.create_user(UserName=name, Path="/pages/")
+    pages = iam.get_paginator("list_users").paginate(PathPrefix="/pages/", PaginationConfig={"PageSize": 3})
+    pages = [[user["UserName"] for user in page["Users"]] for page in pages]
+    assert pages == [names[:3], names[3:6], names[6:]]
+
+
+def test_a_role(iam):
+    made = iam.create_role(
+        RoleName="worker",
+        AssumeRolePolicyDocument=trust(),
+        Description="a <worker> & more",
+        MaxSessionDuration=7200,
+    )["Role"]
+    assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/worker" and made["RoleId"].startswith("AROA")
+    found = iam.get_role(RoleName="worker")["Role"]
+    assert found["AssumeRolePolicyDocument"] == json.loads(trust())
+    assert found["Description"] == "a <worker> & more" and found["MaxSessionDuration"] == 7200
+    assert "worker" in [role["RoleName"] for role in iam.list_roles()["Roles"]]
+    other = trust(f"arn:aws:iam::{ACCOUNT}:user/alice")
+    iam.update_assume_role_policy(RoleName="worker", PolicyDocument=other)
+    assert iam.get_role(RoleName="worker")["Role"]["AssumeRolePolicyDocument"] == json.loads(other)
+    iam.put_role_policy(RoleName="worker", PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL))
+    assert iam.get_role_policy(RoleName="worker", PolicyName="kms")["PolicyDocument"] == ALLOW_ALL
+    assert iam.list_role_policies(RoleName="worker")["PolicyNames"] == ["kms"]
+    with refused(409, "DeleteConflict"):
+        iam.delete_role(RoleName="worker")
+    iam.delete_role_policy(RoleName="worker", PolicyName="kms")
+    iam.delete_role(RoleName="worker")
+    with refused(404, "NoSuchEntity", "The role with name worker cannot be found."):
+        iam.get_role(RoleName="worker")
+
+
+def test_what_is_no_policy(iam, user):
+    name, _ = user
+    for text in ("nonsense", "[]", "{}"):
+        with pytest.raises(iam.exceptions.MalformedPolicyDocumentException):
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=text)
+        with pytest.raises(iam.exceptions.MalformedPolicyDocumentException):
+            iam.create_role(RoleName="r", AssumeRolePolicyDocument=text)
+
+
+def test_a_session(role, sts, client):
+    answer = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s-1", DurationSeconds=900)
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role['RoleName']}/s-1"
+    assert answer["AssumedRoleUser"] == {"AssumedRoleId": f"{role['RoleId']}:s-1", "Arn": arn}
+    credentials = answer["Credentials"]
+    assert credentials["AccessKeyId"].startswith("ASIA")
+    told = client("sts", credentials).get_caller_identity()
+    assert (told["Arn"], told["UserId"], told["Account"]) == (arn, f"{role['RoleId']}:s-1", ACCOUNT)
+    # It reaches the key server as itself, where the role has no rights.
+    with refused(400, "AccessDeniedException") as caught:
+        client("kms", credentials).list_keys()
+    assert arn in caught.value.response["Error"]["Message"]
+
+
+def test_tampered_session_tokens(role, sts, client):
+    credentials = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s-1")["Credentials"]
+    token = bytearray(base64.b64decode(credentials["SessionToken"]))
+    for place in (0, 3, 10, len(token) // 2, len(token) - 1):
+        changed = bytearray(token)
+        changed[place] ^= 0x20
+        changed = {**credentials, "SessionToken": base64.b64encode(changed).decode()}
+        with refused(400, "UnrecognizedClientException", "The security token included in the request is invalid."):
+            client("kms", changed).list_keys()
+        with refused(403, "InvalidClientTokenId", "The security token included in the request is invalid."):
+            client("sts", changed).get_caller_identity()
+    for changes in ({"SessionToken": None}, {"SessionToken": "nonsense"}):
+        with refused(403, "InvalidClientTokenId"):
+            client("sts", {**credentials, **changes}).get_caller_identity()
+    with refused(403, "SignatureDoesNotMatch"):
+        client("sts", {**credentials, "SecretAccessKey": "x" * 40}).get_caller_identity()
+
+
+def test_a_session_outlives_neither_its_role_nor_another_of_its_name(iam, role, sts, client):
+    credentials = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s-1")["Credentials"]
+    client("sts", credentials).get_caller_identity()
+    iam.delete_role(RoleName=role["RoleName"])
+    iam.create_role(RoleName=role["RoleName"], AssumeRolePolicyDocument=trust())
+    with refused(403, "InvalidClientTokenId"):
+        client("sts", credentials).get_caller_identity()
+
+
+def test_roles_are_not_for_everybody(role, user, client):
+    name, access_key = user
+    with refused(
+        403,
+        "AccessDenied",
+        f"User: arn:aws:iam::{ACCOUNT}:user/{name} is not authorized to perform: sts:AssumeRole on "
+        f"resource: {role['Arn']}",
+    ):
+        client("sts", access_key).assume_role(RoleArn=role["Arn"], RoleSessionName="s-1")
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-3"])
+def test_sts_in_any_region(client, server, region):
+    told = client("sts", region=region).get_caller_identity()
+    assert told["Account"] == ACCOUNT and told["UserId"].startswith("AIDA")
+
+
+def test_whose_an_access_key_is(sts, user):
+    _, access_key = user
+    assert sts.get_access_key_info(AccessKeyId=access_key["AccessKeyId"])["Account"] == ACCOUNT
+
+
+@pytest.mark.parametrize("service, code", [("kms", "SignatureDoesNotMatch"), ("iam", None)])
+def test_a_signature_is_good_for_one_service(server, service, code):
+    request = AWSRequest(
+        method="POST",
+        url=server.url,
+        data="Action=GetUser&Version=2010-05-08",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    SigV4Auth(Credentials(server.access_key, server.secret_key), service, REGION).add_auth(request)
+    answer = URLLib3Session().send(request.prepare())
+    assert answer.headers["content-type"] == "text/xml"
+    found = re.search("<Code>(.*)</Code>", answer.text)
+    assert (answer.status_code, found and found[1]) == (403 if code else 200, code)
+
+
+def test_everything_is_there_after_a_restart(tmp_path):
+    with Server(data=tmp_path) as server:
+        clients = lambda service, given: boto3.client(  # noqa: E731
+            service,
+            endpoint_url=server.url,
+            region_name=REGION,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given.get("SessionToken"),
+        )
+        own = {"AccessKeyId": server.access_key, "SecretAccessKey": server.secret_key}
+        iam = clients("iam", own)
+        iam.create_user(UserName="alice", Path="/team/")
+        iam.put_user_policy(UserName="alice", PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL))
+        key = iam.create_access_key(UserName="alice")["AccessKey"]
+        role = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=trust())["Role"]
+        session = clients("sts", own).assume_role(RoleArn=role["Arn"], RoleSessionName="s-1")["Credentials"]
+        server.stop()
+        server.start()
+        iam = clients("iam", own)
+        assert iam.get_user_policy(UserName="alice", PolicyName="kms")["PolicyDocument"] == ALLOW_ALL
+        assert clients("sts", key).get_caller_identity()["Arn"].endswith(":user/team/alice")
+        assert iam.get_role(RoleName="worker")["Role"]["RoleId"] == role["RoleId"]
+        assert clients("sts", session).get_caller_identity()["Arn"].endswith("assumed-role/worker/s-1")
