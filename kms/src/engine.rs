@@ -153,7 +153,10 @@ impl Engine {
                 | OperationName::RetireGrant
                 | OperationName::RevokeGrant
                 | OperationName::ScheduleKeyDeletion
-                | OperationName::UpdateAlias,
+                | OperationName::TagResource
+                | OperationName::UntagResource
+                | OperationName::UpdateAlias
+                | OperationName::UpdateKeyDescription,
             ) => Route::Write,
             Ok(
                 operation @ (OperationName::GenerateDataKeyPair

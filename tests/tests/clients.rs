@@ -23,6 +23,11 @@ fn boto3_data() {
 }
 
 #[test]
+fn boto3_lifecycle() {
+    suite::pytest("test_boto3_lifecycle.py");
+}
+
+#[test]
 fn boto3_policies_and_grants() {
     suite::pytest("test_boto3_policies.py");
 }

@@ -4,8 +4,9 @@
 //! tokens. An encryption context is shown: it is not secret by definition, and it is what makes
 //! the record of a decryption useful.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::protocol::request::Tag;
 use crate::protocol::spec::{EncryptionAlgorithm, KeySpec, KeyUsage, Origin};
 use crate::protocol::{EncryptionContext, Request, request};
 
@@ -58,11 +59,7 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
                 shown.value("multiRegion", true);
             }
             if !r.tags.is_empty() {
-                let tags = r
-                    .tags
-                    .iter()
-                    .map(|tag| serde_json::json!({ "tagKey": tag.key, "tagValue": tag.value }));
-                shown.value("tags", tags.collect::<Vec<Value>>());
+                shown.tags(&r.tags);
             }
         }
         Request::Decrypt(r) => {
@@ -152,6 +149,11 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             let bypass = r.bypass_policy_lockout_safety_check;
             shown.value("bypassPolicyLockoutSafetyCheck", bypass);
         }
+        Request::ListResourceTags(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.number("limit", r.limit);
+            shown.optional("marker", r.marker.as_deref());
+        }
         Request::ReEncrypt(r) => {
             shown.optional("sourceKeyId", r.source_key_id.as_deref());
             shown.algorithm("sourceEncryptionAlgorithm", r.source_encryption_algorithm);
@@ -181,9 +183,22 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("keyId", &r.key_id);
             shown.number("pendingWindowInDays", r.pending_window_in_days);
         }
+        Request::TagResource(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.tags(&r.tags);
+        }
+        Request::UntagResource(r) => {
+            shown.text("keyId", &r.key_id);
+            let tag_keys = r.tag_keys.iter().map(|key| Value::from(key.as_ref()));
+            shown.value("tagKeys", tag_keys.collect::<Vec<Value>>());
+        }
         Request::UpdateAlias(r) => {
             shown.text("aliasName", &r.alias_name);
             shown.text("targetKeyId", &r.target_key_id);
+        }
+        Request::UpdateKeyDescription(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("description", &r.description);
         }
     }
     bounded(shown.0)
@@ -244,6 +259,13 @@ impl Parameters {
         if let Some(number) = number {
             self.value(name, number);
         }
+    }
+
+    fn tags(&mut self, tags: &[Tag<'_>]) {
+        let tags = tags
+            .iter()
+            .map(|tag| json!({ "tagKey": tag.key, "tagValue": tag.value }));
+        self.value("tags", tags.collect::<Vec<Value>>());
     }
 
     /// The algorithm is shown even when the request left it out, as AWS does.

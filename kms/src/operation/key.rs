@@ -1,6 +1,5 @@
 //! Making and looking at KMS keys: CreateKey, DescribeKey, ListKeys.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit;
@@ -8,18 +7,14 @@ use crate::error::KmsError;
 use crate::key::{BackingKey, Key};
 use crate::name::{self, KeyId};
 use crate::permit::{AccountResource, Conditions, action};
-use crate::protocol::request::{self, Tag};
 use crate::protocol::response::{self, KeyListEntry};
 use crate::protocol::spec::{KeySpec, KeyUsage, Origin, ResourceOwner};
-use crate::protocol::{OperationName, Response as _};
+use crate::protocol::{OperationName, Response as _, request};
 use crate::state::Change;
 
 use super::marker::Listing;
 use super::random::custom_key_store_not_found;
-use super::{Context, Names, Outcome, key_policy, metadata, usage};
-
-/// The most tags a key may have.
-const MAX_TAGS: usize = 50;
+use super::{Context, Names, Outcome, key_policy, metadata, tag, usage};
 
 /// How many keys a page has unless the request says.
 const DEFAULT_PAGE: usize = 100;
@@ -37,7 +32,7 @@ pub(super) fn create_key(
             "XksKeyId is valid only with the Origin EXTERNAL_KEY_STORE.",
         ));
     }
-    let tags = tags(&request.tags)?;
+    let tags = tag::new_tags(&request.tags)?;
     let conditions = Conditions {
         bypass_policy_lockout_safety_check: Some(request.bypass_policy_lockout_safety_check),
         key_spec: Some(spec),
@@ -176,26 +171,4 @@ fn require_supported(spec: KeySpec, origin: Origin) -> Result<(), KmsError> {
         ));
     }
     Ok(())
-}
-
-/// The tags of the key to make.
-fn tags(tags: &[Tag<'_>]) -> Result<BTreeMap<String, String>, KmsError> {
-    let mut by_key = BTreeMap::new();
-    for Tag { key, value } in tags {
-        if key
-            .get(..4)
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
-        {
-            return Err(KmsError::Tag(
-                "Tags beginning with aws: are reserved".into(),
-            ));
-        }
-        if by_key.insert(key.to_string(), value.to_string()).is_some() {
-            return Err(KmsError::Tag("Duplicate tag keys".into()));
-        }
-    }
-    if by_key.len() > MAX_TAGS {
-        return Err(KmsError::Tag("Too many tags".into()));
-    }
-    Ok(by_key)
 }

@@ -13,6 +13,8 @@ pub(super) enum Row {
     CreateGrant,
     /// CreateAlias, and UpdateAlias for the key it points to from then on.
     NameByAlias,
+    /// TagResource, UntagResource, UpdateKeyDescription.
+    Label,
     /// EnableKey and DisableKey.
     EnableOrDisable,
     /// ScheduleKeyDeletion.
@@ -35,7 +37,9 @@ pub(super) fn require(row: Row, key: &Key) -> Result<(), KmsError> {
     let allowed = match row {
         Row::Use => matches!(key.state, Enabled | Updating),
         Row::CreateGrant => matches!(key.state, Enabled | Unavailable | Updating),
-        Row::NameByAlias => !matches!(key.state, PendingDeletion | PendingReplicaDeletion),
+        Row::NameByAlias | Row::Label => {
+            !matches!(key.state, PendingDeletion | PendingReplicaDeletion)
+        }
         Row::EnableOrDisable => matches!(key.state, Enabled | Disabled | Unavailable),
         Row::ScheduleDeletion => matches!(
             key.state,
@@ -66,10 +70,11 @@ mod tests {
 
     /// AWS's table, a letter for each state in the order of [`STATES`]: `o` for allowed, `D` for
     /// DisabledException, `S` for KMSInvalidStateException.
-    const TABLE: [(Row, &str); 6] = [
+    const TABLE: [(Row, &str); 7] = [
         (Row::Use, "oDSSSSSo"),
         (Row::CreateGrant, "oDSSSoSo"),
         (Row::NameByAlias, "ooSSoooo"),
+        (Row::Label, "ooSSoooo"),
         (Row::EnableOrDisable, "ooSSSoSS"),
         (Row::ScheduleDeletion, "ooSSoooS"),
         (Row::CancelDeletion, "SSooSSSS"),

@@ -22,6 +22,7 @@ mod metadata;
 mod random;
 mod release;
 mod resolve;
+mod tag;
 mod usage;
 
 use attestation::rand_core::CryptoRng;
@@ -116,6 +117,7 @@ pub(crate) fn perform(
         Request::ListGrants(request) => grant::list_grants(context, &request),
         Request::ListKeyPolicies(request) => key_policy::list_key_policies(context, &request),
         Request::ListKeys(request) => key::list_keys(context, &request),
+        Request::ListResourceTags(request) => tag::list_resource_tags(context, &request),
         Request::ListRetirableGrants(request) => grant::list_retirable_grants(context, &request),
         Request::PutKeyPolicy(request) => key_policy::put_key_policy(context, &request),
         Request::ReEncrypt(request) => encryption::re_encrypt(context, &request),
@@ -124,7 +126,10 @@ pub(crate) fn perform(
         Request::ScheduleKeyDeletion(request) => {
             life_cycle::schedule_key_deletion(context, &request)
         }
+        Request::TagResource(request) => tag::tag_resource(context, &request),
+        Request::UntagResource(request) => tag::untag_resource(context, &request),
         Request::UpdateAlias(request) => alias::update_alias(context, &request),
+        Request::UpdateKeyDescription(request) => tag::update_key_description(context, &request),
     }
 }
 

@@ -80,9 +80,9 @@ pub mod action {
         CancelKeyDeletion CreateAlias CreateGrant CreateKey Decrypt DeleteAlias DescribeKey
         DisableKey EnableKey Encrypt GenerateDataKey GenerateDataKeyPair
         GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateRandom
-        GetKeyPolicy ListAliases ListGrants ListKeyPolicies ListKeys ListRetirableGrants
-        PutKeyPolicy ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant ScheduleKeyDeletion
-        UpdateAlias
+        GetKeyPolicy ListAliases ListGrants ListKeyPolicies ListKeys ListResourceTags
+        ListRetirableGrants PutKeyPolicy ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant
+        ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription
     }
 }
 

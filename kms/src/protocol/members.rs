@@ -240,6 +240,17 @@ impl<'m, 'a> Members<'m, 'a> {
         Ok(texts.into_iter().flatten().collect())
     }
 
+    /// A list of texts that must be there.
+    pub(super) fn required_texts(
+        &mut self,
+        name: &str,
+        count: RangeInclusive<usize>,
+        shape: &Text,
+    ) -> Result<Vec<Cow<'a, str>>, KmsError> {
+        self.require(name);
+        self.texts(name, count, shape)
+    }
+
     /// A list of values of an enumeration.
     pub(super) fn choices<E: Enumeration>(
         &mut self,
@@ -341,6 +352,16 @@ impl<'m, 'a> Members<'m, 'a> {
             structures.push(read(&mut members)?);
         }
         Ok(structures)
+    }
+
+    /// A list of structures that must be there.
+    pub(super) fn required_structures<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&mut Members<'_, 'a>) -> Result<T, KmsError>,
+    ) -> Result<Vec<T>, KmsError> {
+        self.require(name);
+        self.structures(name, read)
     }
 
     /// A list of texts, some of which may be `null`; notes it if the count is wrong or any is.

@@ -336,5 +336,25 @@ fn every_operation_on(key: &str, blob: &Value) -> Vec<(&'static str, &'static st
             "GenerateDataKeyPairWithoutPlaintext",
             json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"}),
         ),
+        (
+            "ListResourceTags",
+            "ListResourceTags",
+            json!({"KeyId": key}),
+        ),
+        (
+            "TagResource",
+            "TagResource",
+            json!({"KeyId": key, "Tags": []}),
+        ),
+        (
+            "UntagResource",
+            "UntagResource",
+            json!({"KeyId": key, "TagKeys": []}),
+        ),
+        (
+            "UpdateKeyDescription",
+            "UpdateKeyDescription",
+            json!({"KeyId": key, "Description": ""}),
+        ),
     ]
 }

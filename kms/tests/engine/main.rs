@@ -23,3 +23,4 @@ mod policies;
 mod query;
 mod server;
 mod sessions;
+mod tags;

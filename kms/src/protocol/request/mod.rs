@@ -9,6 +9,7 @@ mod grants;
 mod keys;
 mod policies;
 mod shape;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use keys::{
     ScheduleKeyDeletion, Tag,
 };
 pub use policies::{GetKeyPolicy, ListKeyPolicies, PutKeyPolicy};
+pub use tags::{ListResourceTags, TagResource, UntagResource, UpdateKeyDescription};
 
 use crate::error::KmsError;
 
@@ -59,13 +61,17 @@ pub enum Request<'a> {
     ListGrants(ListGrants<'a>),
     ListKeyPolicies(ListKeyPolicies<'a>),
     ListKeys(ListKeys<'a>),
+    ListResourceTags(ListResourceTags<'a>),
     ListRetirableGrants(ListRetirableGrants<'a>),
     PutKeyPolicy(PutKeyPolicy<'a>),
     ReEncrypt(ReEncrypt<'a>),
     RetireGrant(RetireGrant<'a>),
     RevokeGrant(RevokeGrant<'a>),
     ScheduleKeyDeletion(ScheduleKeyDeletion<'a>),
+    TagResource(TagResource<'a>),
+    UntagResource(UntagResource<'a>),
     UpdateAlias(UpdateAlias<'a>),
+    UpdateKeyDescription(UpdateKeyDescription<'a>),
 }
 
 /// Reads the body of a request.
@@ -115,6 +121,7 @@ fn read<'a>(
         Name::ListGrants => ListGrants::read(members).map(Request::ListGrants),
         Name::ListKeyPolicies => ListKeyPolicies::read(members).map(Request::ListKeyPolicies),
         Name::ListKeys => ListKeys::read(members).map(Request::ListKeys),
+        Name::ListResourceTags => ListResourceTags::read(members).map(Request::ListResourceTags),
         Name::ListRetirableGrants => {
             ListRetirableGrants::read(members).map(Request::ListRetirableGrants)
         }
@@ -125,7 +132,12 @@ fn read<'a>(
         Name::ScheduleKeyDeletion => {
             ScheduleKeyDeletion::read(members).map(Request::ScheduleKeyDeletion)
         }
+        Name::TagResource => TagResource::read(members).map(Request::TagResource),
+        Name::UntagResource => UntagResource::read(members).map(Request::UntagResource),
         Name::UpdateAlias => UpdateAlias::read(members).map(Request::UpdateAlias),
+        Name::UpdateKeyDescription => {
+            UpdateKeyDescription::read(members).map(Request::UpdateKeyDescription)
+        }
         _ => Err(KmsError::UnsupportedOperation(
             format!("{operation} is not supported by this server.").into(),
         )),

@@ -76,6 +76,7 @@ const MODEL: &[(Name, &str, &str)] = &[
     ),
     (Name::ListKeyPolicies, "KeyId Limit Marker", "KeyId"),
     (Name::ListKeys, "Limit Marker ResourceOwners", ""),
+    (Name::ListResourceTags, "KeyId Limit Marker", "KeyId"),
     (
         Name::ListRetirableGrants,
         "Limit Marker RetiringPrincipal RetiringServicePrincipal",
@@ -98,10 +99,17 @@ const MODEL: &[(Name, &str, &str)] = &[
         "KeyId PendingWindowInDays",
         "KeyId",
     ),
+    (Name::TagResource, "KeyId Tags", "KeyId Tags"),
+    (Name::UntagResource, "KeyId TagKeys", "KeyId TagKeys"),
     (
         Name::UpdateAlias,
         "AliasName TargetKeyId",
         "AliasName TargetKeyId",
+    ),
+    (
+        Name::UpdateKeyDescription,
+        "KeyId Description",
+        "KeyId Description",
     ),
 ];
 

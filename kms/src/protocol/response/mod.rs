@@ -9,6 +9,7 @@ mod cryptography;
 mod grants;
 mod keys;
 mod policies;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use keys::{
     MultiRegionConfiguration, MultiRegionKey, ScheduleKeyDeletion,
 };
 pub use policies::{GetKeyPolicy, ListKeyPolicies};
+pub use tags::{ListResourceTags, TagEntry};
 
 use attestation::Timestamp;
 use zeroize::Zeroizing;
