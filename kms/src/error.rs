@@ -19,6 +19,8 @@ pub enum KmsError {
     AccessDenied(Cow<'static, str>),
     /// An alias (or, later, a replica) of that name exists.
     AlreadyExists(Cow<'static, str>),
+    /// The CloudHSM cluster does not exist; outside of AWS none does.
+    CloudHsmClusterNotFound(Cow<'static, str>),
     /// No custom key store of that id exists; this server has none.
     CustomKeyStoreNotFound(Cow<'static, str>),
     /// Something this service depends on (the record store) did not answer in time.
@@ -82,6 +84,10 @@ pub enum KmsError {
     UnsupportedOperation(Cow<'static, str>),
     /// A member violates its constraints, or members contradict each other.
     Validation(Cow<'static, str>),
+    /// The proxy of an external key store can't be reached; this server reaches none.
+    XksProxyUriUnreachable(Cow<'static, str>),
+    /// The proxy's VPC endpoint service does not exist; outside of AWS none does.
+    XksProxyVpcEndpointServiceNotFound(Cow<'static, str>),
 }
 
 /// How a [`KmsError`] looks on the wire.
@@ -144,6 +150,7 @@ impl KmsError {
         let (code, message): (_, Option<&str>) = match self {
             Self::AccessDenied(m) => ("AccessDeniedException", Some(m)),
             Self::AlreadyExists(m) => ("AlreadyExistsException", Some(m)),
+            Self::CloudHsmClusterNotFound(m) => ("CloudHsmClusterNotFoundException", Some(m)),
             Self::CustomKeyStoreNotFound(m) => ("CustomKeyStoreNotFoundException", Some(m)),
             Self::DependencyTimeout(m) => ("DependencyTimeoutException", Some(m)),
             Self::Disabled(m) => ("DisabledException", Some(m)),
@@ -194,6 +201,10 @@ impl KmsError {
             Self::UnrecognizedClient(m) => ("UnrecognizedClientException", Some(m)),
             Self::UnsupportedOperation(m) => ("UnsupportedOperationException", Some(m)),
             Self::Validation(m) => ("ValidationException", Some(m)),
+            Self::XksProxyUriUnreachable(m) => ("XksProxyUriUnreachableException", Some(m)),
+            Self::XksProxyVpcEndpointServiceNotFound(m) => {
+                ("XksProxyVpcEndpointServiceNotFoundException", Some(m))
+            }
         };
         let status = match self {
             Self::DependencyTimeout(_) | Self::KeyUnavailable(_) | Self::KmsInternal(_) => {

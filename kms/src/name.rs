@@ -77,21 +77,24 @@ impl Region {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text of any length has the form of a region's name.
+    pub(crate) fn is_name(text: &str) -> bool {
+        let mut parts = text.rsplit('-');
+        let number = parts.next().unwrap_or_default();
+        let words = parts.clone().count();
+        (2..=3).contains(&words)
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && parts.all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+    }
 }
 
 impl FromStr for Region {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let mut parts = text.rsplit('-');
-        let number = parts.next().unwrap_or_default();
-        let words = parts.clone().count();
-        let valid = text.len() <= 32
-            && (2..=3).contains(&words)
-            && !number.is_empty()
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-            && parts.all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
-        if valid {
+        if text.len() <= 32 && Self::is_name(text) {
             Ok(Self(text.into()))
         } else {
             Err(NameError { what: "a region" })

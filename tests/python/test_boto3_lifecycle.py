@@ -44,3 +44,36 @@ class TestTags:
         assert kms.describe_key(KeyId=fresh_key["KeyId"])["KeyMetadata"]["Description"] == "new"
         kms.update_key_description(KeyId=fresh_key["KeyId"], Description="")
         assert kms.describe_key(KeyId=fresh_key["KeyId"])["KeyMetadata"]["Description"] == ""
+
+
+class TestCustomKeyStores:
+    def test_none_exist(self, kms, refused):
+        answer = kms.describe_custom_key_stores()
+        assert (answer["CustomKeyStores"], answer["Truncated"]) == ([], False)
+        for call in (
+            kms.describe_custom_key_stores,
+            kms.connect_custom_key_store,
+            kms.disconnect_custom_key_store,
+            kms.delete_custom_key_store,
+            kms.update_custom_key_store,
+        ):
+            with refused("CustomKeyStoreNotFoundException", "Custom key store cks-1 is not found."):
+                call(CustomKeyStoreId="cks-1")
+
+    def test_none_can_be_made(self, kms, refused):
+        with refused("CloudHsmClusterNotFoundException"):
+            kms.create_custom_key_store(
+                CustomKeyStoreName="s",
+                CloudHsmClusterId="cluster-abcdefghijk",
+                KeyStorePassword="password",
+                TrustAnchorCertificate="certificate",
+            )
+        with refused("XksProxyUriUnreachableException"):
+            kms.create_custom_key_store(
+                CustomKeyStoreName="s",
+                CustomKeyStoreType="EXTERNAL_KEY_STORE",
+                XksProxyConnectivity="PUBLIC_ENDPOINT",
+                XksProxyUriEndpoint="https://proxy.example.com",
+                XksProxyUriPath="/kms/xks/v1",
+                XksProxyAuthenticationCredential={"AccessKeyId": "A" * 20, "RawSecretAccessKey": "b" * 43},
+            )

@@ -1,12 +1,12 @@
 //! `requestParameters`: what of a request an event may show.
 //!
-//! Left out, as AWS leaves them out: plaintext, ciphertext, attestation documents and grant
-//! tokens. An encryption context is shown: it is not secret by definition, and it is what makes
+//! Left out, as AWS leaves them out: plaintext, ciphertext, passwords, attestation documents
+//! and grant tokens. An encryption context is shown: it is not secret by definition, and it is what makes
 //! the record of a decryption useful.
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::request::Tag;
+use crate::protocol::request::{Tag, XksProxy};
 use crate::protocol::spec::{EncryptionAlgorithm, KeySpec, KeyUsage, Origin};
 use crate::protocol::{EncryptionContext, Request, request};
 
@@ -15,6 +15,9 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
     let mut shown = Parameters::default();
     match request {
         Request::CancelKeyDeletion(r) => shown.text("keyId", &r.key_id),
+        Request::ConnectCustomKeyStore(r) => {
+            shown.text("customKeyStoreId", &r.custom_key_store_id);
+        }
         Request::CreateAlias(r) => {
             shown.text("aliasName", &r.alias_name);
             shown.text("targetKeyId", &r.target_key_id);
@@ -37,6 +40,19 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             }
             shown.optional("name", r.name.as_deref());
             shown.dry_run(r.dry_run);
+        }
+        Request::CreateCustomKeyStore(r) => {
+            shown.text("customKeyStoreName", &r.custom_key_store_name);
+            shown.optional("cloudHsmClusterId", r.cloud_hsm_cluster_id.as_deref());
+            shown.optional(
+                "trustAnchorCertificate",
+                r.trust_anchor_certificate.as_deref(),
+            );
+            shown.optional(
+                "customKeyStoreType",
+                r.custom_key_store_type.map(|kind| kind.as_str()),
+            );
+            shown.xks_proxy(&r.xks_proxy);
         }
         Request::CreateKey(r) => {
             shown.optional("policy", r.policy.as_deref());
@@ -69,8 +85,20 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.dry_run(r.dry_run);
         }
         Request::DeleteAlias(r) => shown.text("aliasName", &r.alias_name),
+        Request::DeleteCustomKeyStore(r) => {
+            shown.text("customKeyStoreId", &r.custom_key_store_id);
+        }
+        Request::DescribeCustomKeyStores(r) => {
+            shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
+            shown.optional("customKeyStoreName", r.custom_key_store_name.as_deref());
+            shown.number("limit", r.limit);
+            shown.optional("marker", r.marker.as_deref());
+        }
         Request::DescribeKey(r) => shown.text("keyId", &r.key_id),
         Request::DisableKey(r) => shown.text("keyId", &r.key_id),
+        Request::DisconnectCustomKeyStore(r) => {
+            shown.text("customKeyStoreId", &r.custom_key_store_id);
+        }
         Request::EnableKey(r) => shown.text("keyId", &r.key_id),
         Request::Encrypt(r) => {
             shown.text("keyId", &r.key_id);
@@ -196,6 +224,15 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("aliasName", &r.alias_name);
             shown.text("targetKeyId", &r.target_key_id);
         }
+        Request::UpdateCustomKeyStore(r) => {
+            shown.text("customKeyStoreId", &r.custom_key_store_id);
+            shown.optional(
+                "newCustomKeyStoreName",
+                r.new_custom_key_store_name.as_deref(),
+            );
+            shown.optional("cloudHsmClusterId", r.cloud_hsm_cluster_id.as_deref());
+            shown.xks_proxy(&r.xks_proxy);
+        }
         Request::UpdateKeyDescription(r) => {
             shown.text("keyId", &r.key_id);
             shown.text("description", &r.description);
@@ -266,6 +303,24 @@ impl Parameters {
             .iter()
             .map(|tag| json!({ "tagKey": tag.key, "tagValue": tag.value }));
         self.value("tags", tags.collect::<Vec<Value>>());
+    }
+
+    /// The proxy of an external key store, without what authenticates to it.
+    fn xks_proxy(&mut self, proxy: &XksProxy<'_>) {
+        self.optional("xksProxyUriEndpoint", proxy.uri_endpoint.as_deref());
+        self.optional("xksProxyUriPath", proxy.uri_path.as_deref());
+        self.optional(
+            "xksProxyVpcEndpointServiceName",
+            proxy.vpc_endpoint_service_name.as_deref(),
+        );
+        self.optional(
+            "xksProxyVpcEndpointServiceOwner",
+            proxy.vpc_endpoint_service_owner.as_deref(),
+        );
+        self.optional(
+            "xksProxyConnectivity",
+            proxy.connectivity.map(|kind| kind.as_str()),
+        );
     }
 
     /// The algorithm is shown even when the request left it out, as AWS does.

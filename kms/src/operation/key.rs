@@ -13,8 +13,7 @@ use crate::protocol::{OperationName, Response as _, request};
 use crate::state::Change;
 
 use super::marker::Listing;
-use super::random::custom_key_store_not_found;
-use super::{Context, Names, Outcome, key_policy, metadata, tag, usage};
+use super::{Context, Names, Outcome, custom_key_store, key_policy, metadata, tag, usage};
 
 /// How many keys a page has unless the request says.
 const DEFAULT_PAGE: usize = 100;
@@ -44,7 +43,7 @@ pub(super) fn create_key(
     let account = AccountResource(context.account());
     let _permit = context.permit_resource(action::CreateKey, account, &conditions)?;
     if let Some(id) = &request.custom_key_store_id {
-        return Err(custom_key_store_not_found(id));
+        return Err(custom_key_store::not_found(id));
     }
     require_supported(spec, origin)?;
     let id = KeyId::generate(request.multi_region, context.random);

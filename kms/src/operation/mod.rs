@@ -8,6 +8,7 @@
 
 mod alias;
 mod cipher;
+mod custom_key_store;
 mod data_key;
 mod data_key_pair;
 mod encryption;
@@ -92,13 +93,28 @@ pub(crate) fn perform(
 ) -> Result<Outcome, KmsError> {
     match request {
         Request::CancelKeyDeletion(request) => life_cycle::cancel_key_deletion(context, &request),
+        Request::ConnectCustomKeyStore(request) => {
+            custom_key_store::connect_custom_key_store(context, &request)
+        }
         Request::CreateAlias(request) => alias::create_alias(context, &request),
+        Request::CreateCustomKeyStore(request) => {
+            custom_key_store::create_custom_key_store(context, &request)
+        }
         Request::CreateGrant(request) => grant::create_grant(context, &request),
         Request::CreateKey(request) => key::create_key(context, &request),
         Request::Decrypt(request) => encryption::decrypt(context, request),
         Request::DeleteAlias(request) => alias::delete_alias(context, &request),
+        Request::DeleteCustomKeyStore(request) => {
+            custom_key_store::delete_custom_key_store(context, &request)
+        }
+        Request::DescribeCustomKeyStores(request) => {
+            custom_key_store::describe_custom_key_stores(context, &request)
+        }
         Request::DescribeKey(request) => key::describe_key(context, &request),
         Request::DisableKey(request) => life_cycle::disable_key(context, &request),
+        Request::DisconnectCustomKeyStore(request) => {
+            custom_key_store::disconnect_custom_key_store(context, &request)
+        }
         Request::EnableKey(request) => life_cycle::enable_key(context, &request),
         Request::Encrypt(request) => encryption::encrypt(context, &request),
         Request::GenerateDataKey(request) => data_key::generate_data_key(context, request),
@@ -129,6 +145,9 @@ pub(crate) fn perform(
         Request::TagResource(request) => tag::tag_resource(context, &request),
         Request::UntagResource(request) => tag::untag_resource(context, &request),
         Request::UpdateAlias(request) => alias::update_alias(context, &request),
+        Request::UpdateCustomKeyStore(request) => {
+            custom_key_store::update_custom_key_store(context, &request)
+        }
         Request::UpdateKeyDescription(request) => tag::update_key_description(context, &request),
     }
 }

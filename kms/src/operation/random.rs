@@ -7,7 +7,7 @@ use crate::permit::{AccountResource, Conditions, action};
 use crate::protocol::{request, response};
 
 use super::release::Release;
-use super::{Context, Outcome};
+use super::{Context, Outcome, custom_key_store};
 
 /// Random bytes, for the caller or sealed for a recipient.
 pub(super) fn generate_random(
@@ -25,7 +25,7 @@ pub(super) fn generate_random(
     let account = AccountResource(context.account());
     let _permit = context.permit_resource(action::GenerateRandom, account, &conditions)?;
     if let Some(id) = request.custom_key_store_id {
-        return Err(custom_key_store_not_found(&id));
+        return Err(custom_key_store::not_found(&id));
     }
     let mut bytes = Zeroizing::new(vec![0; number_of_bytes.into()]);
     context.random.fill_bytes(&mut bytes);
@@ -33,9 +33,4 @@ pub(super) fn generate_random(
     Ok(Outcome::read(&response::GenerateRandom {
         plaintext: released.as_plaintext(),
     }))
-}
-
-/// AWS's error for an account without custom key stores: here no account has any.
-pub(super) fn custom_key_store_not_found(id: &str) -> KmsError {
-    KmsError::CustomKeyStoreNotFound(format!("Custom key store {id} is not found.").into())
 }

@@ -77,12 +77,14 @@ pub mod action {
     }
 
     actions! {
-        CancelKeyDeletion CreateAlias CreateGrant CreateKey Decrypt DeleteAlias DescribeKey
-        DisableKey EnableKey Encrypt GenerateDataKey GenerateDataKeyPair
-        GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateRandom
-        GetKeyPolicy ListAliases ListGrants ListKeyPolicies ListKeys ListResourceTags
-        ListRetirableGrants PutKeyPolicy ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant
-        ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription
+        CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant
+        CreateKey Decrypt DeleteAlias DeleteCustomKeyStore DescribeCustomKeyStores
+        DescribeKey DisableKey DisconnectCustomKeyStore EnableKey Encrypt GenerateDataKey
+        GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext
+        GenerateDataKeyWithoutPlaintext GenerateRandom GetKeyPolicy ListAliases ListGrants
+        ListKeyPolicies ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
+        ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant ScheduleKeyDeletion TagResource
+        UntagResource UpdateAlias UpdateCustomKeyStore UpdateKeyDescription
     }
 }
 

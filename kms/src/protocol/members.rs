@@ -28,19 +28,31 @@ pub(super) struct Text {
     pattern: Option<Pattern>,
 }
 
-/// A regular expression that lists the characters of a text.
+/// A regular expression that a text must match.
 struct Pattern {
     /// The expression, as the service model has it.
     expression: &'static str,
-    /// Whether a character is one of them.
-    allows: fn(char) -> bool,
+    /// What it says.
+    form: Form,
+}
+
+enum Form {
+    /// It lists the characters of a text.
+    Characters(fn(char) -> bool),
+    /// It says more.
+    Whole(fn(&str) -> bool),
 }
 
 impl Pattern {
-    /// All expressions end in `+`, but for the marker's `*`.
+    /// All expressions that list characters end in `+`, but for the marker's `*`.
     fn matches(&self, text: &str) -> bool {
-        let enough = !text.is_empty() || self.expression.ends_with('*');
-        enough && text.chars().all(self.allows)
+        match self.form {
+            Form::Characters(allows) => {
+                let enough = !text.is_empty() || self.expression.ends_with('*');
+                enough && text.chars().all(allows)
+            }
+            Form::Whole(matches) => matches(text),
+        }
     }
 }
 
@@ -61,7 +73,25 @@ impl Text {
     ) -> Self {
         Self {
             length,
-            pattern: Some(Pattern { expression, allows }),
+            pattern: Some(Pattern {
+                expression,
+                form: Form::Characters(allows),
+            }),
+        }
+    }
+
+    /// A text of a certain form.
+    pub(super) const fn of_form(
+        length: RangeInclusive<usize>,
+        expression: &'static str,
+        matches: fn(&str) -> bool,
+    ) -> Self {
+        Self {
+            length,
+            pattern: Some(Pattern {
+                expression,
+                form: Form::Whole(matches),
+            }),
         }
     }
 
@@ -126,6 +156,34 @@ impl<'m, 'a> Members<'m, 'a> {
     ) -> Result<Cow<'a, str>, KmsError> {
         self.require(name);
         Ok(self.text(name, shape)?.unwrap_or_default())
+    }
+
+    /// A secret text.
+    pub(super) fn secret_text(
+        &mut self,
+        name: &str,
+        shape: &Text,
+    ) -> Result<Option<Zeroizing<String>>, KmsError> {
+        let Some(value) = self.object.take(name) else {
+            return Ok(None);
+        };
+        let secret = Zeroizing::new(into_text(value)?.into_owned());
+        for constraint in shape.violated_by(&secret) {
+            self.violated(Shown::Hidden, name, constraint);
+        }
+        Ok(Some(secret))
+    }
+
+    /// A secret text that must be there.
+    pub(super) fn required_secret_text(
+        &mut self,
+        name: &str,
+        shape: &Text,
+    ) -> Result<Zeroizing<String>, KmsError> {
+        if !self.object.has(name) {
+            self.violated(Shown::Hidden, name, Constraint::NotNull);
+        }
+        Ok(self.secret_text(name, shape)?.unwrap_or_default())
     }
 
     /// A value of an enumeration.

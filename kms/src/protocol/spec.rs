@@ -149,6 +149,22 @@ enumeration! {
 }
 
 enumeration! {
+    /// What is behind a custom key store.
+    CustomKeyStoreType {
+        AwsCloudHsm = "AWS_CLOUDHSM",
+        ExternalKeyStore = "EXTERNAL_KEY_STORE",
+    }
+}
+
+enumeration! {
+    /// How the proxy of an external key store is reached.
+    XksProxyConnectivity {
+        PublicEndpoint = "PUBLIC_ENDPOINT",
+        VpcEndpointService = "VPC_ENDPOINT_SERVICE",
+    }
+}
+
+enumeration! {
     /// Who manages a key.
     KeyManager {
         Aws = "AWS",

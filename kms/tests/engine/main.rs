@@ -12,6 +12,7 @@ mod aliases;
 mod attested;
 mod audit;
 mod caller;
+mod custom_key_stores;
 mod data_keys;
 mod determinism;
 mod encryption;

@@ -5,6 +5,7 @@
 
 mod aliases;
 mod cryptography;
+mod custom_key_stores;
 mod grants;
 mod keys;
 mod policies;
@@ -17,6 +18,10 @@ pub use aliases::{CreateAlias, DeleteAlias, ListAliases, UpdateAlias};
 pub use cryptography::{
     Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, ReEncrypt,
+};
+pub use custom_key_stores::{
+    ConnectCustomKeyStore, CreateCustomKeyStore, DeleteCustomKeyStore, DescribeCustomKeyStores,
+    DisconnectCustomKeyStore, UpdateCustomKeyStore, XksProxy, XksProxyAuthenticationCredential,
 };
 pub use grants::{
     CreateGrant, GrantConstraints, ListGrants, ListRetirableGrants, RetireGrant, RevokeGrant,
@@ -42,13 +47,18 @@ use super::violation::Violations;
 #[allow(missing_docs, reason = "each variant is the request type of its name")]
 pub enum Request<'a> {
     CancelKeyDeletion(CancelKeyDeletion<'a>),
+    ConnectCustomKeyStore(ConnectCustomKeyStore<'a>),
     CreateAlias(CreateAlias<'a>),
+    CreateCustomKeyStore(CreateCustomKeyStore<'a>),
     CreateGrant(CreateGrant<'a>),
     CreateKey(CreateKey<'a>),
     Decrypt(Decrypt<'a>),
     DeleteAlias(DeleteAlias<'a>),
+    DeleteCustomKeyStore(DeleteCustomKeyStore<'a>),
+    DescribeCustomKeyStores(DescribeCustomKeyStores<'a>),
     DescribeKey(DescribeKey<'a>),
     DisableKey(DisableKey<'a>),
+    DisconnectCustomKeyStore(DisconnectCustomKeyStore<'a>),
     EnableKey(EnableKey<'a>),
     Encrypt(Encrypt<'a>),
     GenerateDataKey(GenerateDataKey<'a>),
@@ -71,6 +81,7 @@ pub enum Request<'a> {
     TagResource(TagResource<'a>),
     UntagResource(UntagResource<'a>),
     UpdateAlias(UpdateAlias<'a>),
+    UpdateCustomKeyStore(UpdateCustomKeyStore<'a>),
     UpdateKeyDescription(UpdateKeyDescription<'a>),
 }
 
@@ -96,13 +107,28 @@ fn read<'a>(
     use OperationName as Name;
     match operation {
         Name::CancelKeyDeletion => CancelKeyDeletion::read(members).map(Request::CancelKeyDeletion),
+        Name::ConnectCustomKeyStore => {
+            ConnectCustomKeyStore::read(members).map(Request::ConnectCustomKeyStore)
+        }
         Name::CreateAlias => CreateAlias::read(members).map(Request::CreateAlias),
+        Name::CreateCustomKeyStore => {
+            CreateCustomKeyStore::read(members).map(Request::CreateCustomKeyStore)
+        }
         Name::CreateGrant => CreateGrant::read(members).map(Request::CreateGrant),
         Name::CreateKey => CreateKey::read(members).map(Request::CreateKey),
         Name::Decrypt => Decrypt::read(members).map(Request::Decrypt),
         Name::DeleteAlias => DeleteAlias::read(members).map(Request::DeleteAlias),
+        Name::DeleteCustomKeyStore => {
+            DeleteCustomKeyStore::read(members).map(Request::DeleteCustomKeyStore)
+        }
+        Name::DescribeCustomKeyStores => {
+            DescribeCustomKeyStores::read(members).map(Request::DescribeCustomKeyStores)
+        }
         Name::DescribeKey => DescribeKey::read(members).map(Request::DescribeKey),
         Name::DisableKey => DisableKey::read(members).map(Request::DisableKey),
+        Name::DisconnectCustomKeyStore => {
+            DisconnectCustomKeyStore::read(members).map(Request::DisconnectCustomKeyStore)
+        }
         Name::EnableKey => EnableKey::read(members).map(Request::EnableKey),
         Name::Encrypt => Encrypt::read(members).map(Request::Encrypt),
         Name::GenerateDataKey => GenerateDataKey::read(members).map(Request::GenerateDataKey),
@@ -135,6 +161,9 @@ fn read<'a>(
         Name::TagResource => TagResource::read(members).map(Request::TagResource),
         Name::UntagResource => UntagResource::read(members).map(Request::UntagResource),
         Name::UpdateAlias => UpdateAlias::read(members).map(Request::UpdateAlias),
+        Name::UpdateCustomKeyStore => {
+            UpdateCustomKeyStore::read(members).map(Request::UpdateCustomKeyStore)
+        }
         Name::UpdateKeyDescription => {
             UpdateKeyDescription::read(members).map(Request::UpdateKeyDescription)
         }

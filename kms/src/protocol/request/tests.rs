@@ -14,6 +14,11 @@ use crate::protocol::spec::{
 const MODEL: &[(Name, &str, &str)] = &[
     (Name::CancelKeyDeletion, "KeyId", "KeyId"),
     (
+        Name::ConnectCustomKeyStore,
+        "CustomKeyStoreId",
+        "CustomKeyStoreId",
+    ),
+    (
         Name::CreateAlias,
         "AliasName TargetKeyId",
         "AliasName TargetKeyId",
@@ -22,6 +27,9 @@ const MODEL: &[(Name, &str, &str)] = &[
         Name::CreateGrant,
         "KeyId GranteePrincipal RetiringPrincipal Operations Constraints GrantTokens Name DryRun GranteeServicePrincipal RetiringServicePrincipal",
         "KeyId Operations",
+        Name::CreateCustomKeyStore,
+        "CustomKeyStoreName CloudHsmClusterId TrustAnchorCertificate KeyStorePassword CustomKeyStoreType XksProxyUriEndpoint XksProxyUriPath XksProxyVpcEndpointServiceName XksProxyVpcEndpointServiceOwner XksProxyAuthenticationCredential XksProxyConnectivity",
+        "CustomKeyStoreName",
     ),
     (
         Name::CreateKey,
@@ -34,8 +42,23 @@ const MODEL: &[(Name, &str, &str)] = &[
         "",
     ),
     (Name::DeleteAlias, "AliasName", "AliasName"),
+    (
+        Name::DeleteCustomKeyStore,
+        "CustomKeyStoreId",
+        "CustomKeyStoreId",
+    ),
+    (
+        Name::DescribeCustomKeyStores,
+        "CustomKeyStoreId CustomKeyStoreName Limit Marker",
+        "",
+    ),
     (Name::DescribeKey, "KeyId GrantTokens", "KeyId"),
     (Name::DisableKey, "KeyId", "KeyId"),
+    (
+        Name::DisconnectCustomKeyStore,
+        "CustomKeyStoreId",
+        "CustomKeyStoreId",
+    ),
     (Name::EnableKey, "KeyId", "KeyId"),
     (
         Name::Encrypt,
@@ -105,6 +128,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         Name::UpdateAlias,
         "AliasName TargetKeyId",
         "AliasName TargetKeyId",
+    ),
+    (
+        Name::UpdateCustomKeyStore,
+        "CustomKeyStoreId NewCustomKeyStoreName KeyStorePassword CloudHsmClusterId XksProxyUriEndpoint XksProxyUriPath XksProxyVpcEndpointServiceName XksProxyVpcEndpointServiceOwner XksProxyAuthenticationCredential XksProxyConnectivity",
+        "CustomKeyStoreId",
     ),
     (
         Name::UpdateKeyDescription,

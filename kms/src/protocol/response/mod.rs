@@ -6,6 +6,7 @@
 
 mod aliases;
 mod cryptography;
+mod custom_key_stores;
 mod grants;
 mod keys;
 mod policies;
@@ -18,6 +19,7 @@ pub use cryptography::{
     Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, ReEncrypt,
 };
+pub use custom_key_stores::DescribeCustomKeyStores;
 pub use grants::{CreateGrant, GrantListEntry, ListGrants};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, ListKeys,
