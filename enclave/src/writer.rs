@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use kms::engine::{Reply, Step};
-use kms::expiry::expired;
+use kms::expiry::settle;
 use kms::state::{Batch, State};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
@@ -27,7 +27,7 @@ use crate::store::{Store, commit_of};
 /// Most calls in one transaction.
 const MOST_CALLS: usize = 256;
 
-/// How often keys whose waiting period is over are looked for; AWS takes up to a day.
+/// How often keys are looked for that are due to be deleted or rotated; AWS takes up to a day.
 const EXPIRY_PERIOD: Duration = Duration::from_secs(60);
 
 /// The newest durable state, for everybody to read.
@@ -76,7 +76,7 @@ impl Writer {
                     }
                     self.write(&mut waiting).await?;
                 }
-                _ = expiry.tick() => self.delete_expired().await?,
+                _ = expiry.tick() => self.settle().await?,
             }
         }
     }
@@ -109,20 +109,19 @@ impl Writer {
         }
         Ok(())
     }
-    /// Deletes the keys whose waiting period is over.
-    async fn delete_expired(&mut self) -> Result<(), Fenced> {
+
+    /// Does what is due without a call.
+    async fn settle(&mut self) -> Result<(), Fenced> {
         let stepper = Arc::clone(&self.stepper);
         loop {
-            let state = stepper.current.state();
+            let mut batch = Batch::new(State::clone(&stepper.current.state()));
             let now = stepper.clock.now();
-            let expired = expired(&state, now, MOST_CALLS, &mut stepper.random.clone());
-            if expired.changes.is_empty() {
+            let events = settle(&mut batch, now, MOST_CALLS, &mut stepper.random.clone());
+            if events.is_empty() {
                 return Ok(());
             }
-            let mut batch = Batch::new(State::clone(&state));
-            batch.push(expired.changes);
             self.commit(batch).await?;
-            for event in expired.events {
+            for event in events {
                 stepper.audit.record(event);
             }
         }

@@ -148,10 +148,13 @@ impl Engine {
                 | OperationName::CreateKey
                 | OperationName::DeleteAlias
                 | OperationName::DisableKey
+                | OperationName::DisableKeyRotation
                 | OperationName::EnableKey
+                | OperationName::EnableKeyRotation
                 | OperationName::PutKeyPolicy
                 | OperationName::RetireGrant
                 | OperationName::RevokeGrant
+                | OperationName::RotateKeyOnDemand
                 | OperationName::ScheduleKeyDeletion
                 | OperationName::TagResource
                 | OperationName::UntagResource

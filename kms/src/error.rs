@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::key::Key;
 use crate::name::Region;
 
 /// An error of the KMS API, named after the AWS exception it becomes.
@@ -21,6 +22,8 @@ pub enum KmsError {
     AlreadyExists(Cow<'static, str>),
     /// The CloudHSM cluster does not exist; outside of AWS none does.
     CloudHsmClusterNotFound(Cow<'static, str>),
+    /// An automatic rotation of the key is near.
+    Conflict(Cow<'static, str>),
     /// No custom key store of that id exists; this server has none.
     CustomKeyStoreNotFound(Cow<'static, str>),
     /// Something this service depends on (the record store) did not answer in time.
@@ -140,6 +143,13 @@ impl KmsError {
         Self::KmsInvalidState(format!("{key_arn} is {state}.").into())
     }
 
+    /// `<arn> origin is <origin> which is not valid for this operation.`
+    pub(crate) fn wrong_origin(key: &Key) -> Self {
+        let (arn, origin) = (key.arn(), key.origin);
+        let message = format!("{arn} origin is {origin} which is not valid for this operation.");
+        Self::UnsupportedOperation(message.into())
+    }
+
     /// A [`Validation`](Self::Validation) error with this message.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Self::Validation(message.into())
@@ -151,6 +161,7 @@ impl KmsError {
             Self::AccessDenied(m) => ("AccessDeniedException", Some(m)),
             Self::AlreadyExists(m) => ("AlreadyExistsException", Some(m)),
             Self::CloudHsmClusterNotFound(m) => ("CloudHsmClusterNotFoundException", Some(m)),
+            Self::Conflict(m) => ("ConflictException", Some(m)),
             Self::CustomKeyStoreNotFound(m) => ("CustomKeyStoreNotFoundException", Some(m)),
             Self::DependencyTimeout(m) => ("DependencyTimeoutException", Some(m)),
             Self::Disabled(m) => ("DisabledException", Some(m)),

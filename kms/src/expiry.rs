@@ -1,55 +1,105 @@
-//! What becomes due without a call: KMS keys whose waiting period is over.
+//! What becomes due without a call: keys whose waiting period is over are deleted, and keys that
+//! are to be rotated get new material.
 //!
-//! AWS deletes such a key up to 24 hours after its deletion date, with its aliases and grants, and records a
-//! `DeleteKey` event that no caller made. From then on nothing can decrypt what was encrypted
-//! under it.
+//! AWS deletes a key up to 24 hours after its deletion date, with its aliases and grants. From then
+//! on nothing can decrypt what was encrypted under it. Rotation waits while a key is disabled or about to be
+//! deleted, and takes place at once when the key can be used again. What happens is recorded in
+//! events that no caller made.
 
 use attestation::rand_core::CryptoRng;
+use serde_json::{Value, json};
 
 use crate::Timestamp;
 use crate::audit::Event;
-use crate::state::{Change, Key, State};
+use crate::protocol::spec::RotationType;
+use crate::rotation;
+use crate::state::{Batch, Change, Key, State};
 
-/// Keys to delete: what has to change, and what the audit trail gets once it has.
-#[derive(Default)]
-pub struct Expired {
-    /// The deletions, of grants and aliases before their keys.
-    pub changes: Vec<Change>,
-    /// One event for each key.
-    pub events: Vec<Event>,
-}
-
-/// The keys whose deletion date has come, at most so many of them.
-pub fn expired(state: &State, now: Timestamp, most: usize, random: &mut dyn CryptoRng) -> Expired {
-    let mut expired = Expired::default();
-    for key in state.due_for_deletion(now).take(most) {
-        expired.delete(state, key);
-        let event = Event::key_deleted(key, now, random);
-        expired.events.push(event);
+/// Does what is due now, to at most so many keys, and returns the events that go to the audit trail
+/// once the batch is committed: one for each thing that happened.
+///
+/// What becomes of one key may bear on the next, so each is looked at in the state that those
+/// before it leave behind.
+pub fn settle(
+    batch: &mut Batch,
+    now: Timestamp,
+    most: usize,
+    random: &mut dyn CryptoRng,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    while events.len() < most {
+        let Some(key) = batch.state().due(now).next().cloned() else {
+            break;
+        };
+        let due = if key.deletion_date.is_some_and(|date| date <= now) {
+            delete(batch.state(), &key)
+        } else {
+            rotate(&key, now, random)
+        };
+        batch.push(due.changes);
+        events.push(Event::service_event(
+            due.name,
+            &key,
+            due.details,
+            now,
+            random,
+        ));
     }
-    expired
+    events
 }
 
-impl Expired {
-    fn delete(&mut self, state: &State, key: &Key) {
-        let grants = state.grants_on(key.account(), key.region(), key.id(), None);
-        self.changes.extend(grants.map(|grant| Change::DeleteGrant {
-            account: grant.account,
-            region: grant.region.clone(),
-            key: grant.key,
-            id: grant.id,
-        }));
-        let aliases = state.aliases_of(key.account(), key.region(), key.id());
-        self.changes
-            .extend(aliases.map(|alias| Change::DeleteAlias {
-                account: alias.account,
-                region: alias.region.clone(),
-                name: alias.name.clone(),
-            }));
-        self.changes.push(Change::DeleteKey {
-            account: key.account(),
-            region: key.region().clone(),
-            id: key.id(),
-        });
+/// What happens to a key.
+struct Due {
+    changes: Vec<Change>,
+    /// What CloudTrail calls it.
+    name: &'static str,
+    /// What CloudTrail says about it.
+    details: Value,
+}
+
+/// The deletion of a key, after its grants and aliases.
+fn delete(state: &State, key: &Key) -> Due {
+    let grants = state.grants_on(key.account(), key.region(), key.id(), None);
+    let grants = grants.map(|grant| Change::DeleteGrant {
+        account: grant.account,
+        region: grant.region.clone(),
+        key: grant.key,
+        id: grant.id,
+    });
+    let aliases = state.aliases_of(key.account(), key.region(), key.id());
+    let aliases = aliases.map(|alias| Change::DeleteAlias {
+        account: alias.account,
+        region: alias.region.clone(),
+        name: alias.name.clone(),
+    });
+    let mut changes: Vec<Change> = grants.chain(aliases).collect();
+    changes.push(Change::DeleteKey {
+        account: key.account(),
+        region: key.region().clone(),
+        id: key.id(),
+    });
+    Due {
+        changes,
+        name: "DeleteKey",
+        details: json!({ "keyId": key.id().to_string() }),
+    }
+}
+
+/// The automatic rotation of a key.
+fn rotate(key: &Key, now: Timestamp, random: &mut dyn CryptoRng) -> Due {
+    let mut rotated = key.clone();
+    rotation::rotate(&mut rotated, RotationType::Automatic, now, random);
+    let id = |key: &Key| key.current().map(|backing| backing.id().to_string());
+    let details = json!({
+        "keyId": key.id().to_string(),
+        "keyOrigin": key.origin.as_str(),
+        "rotationType": RotationType::Automatic.as_str(),
+        "previousKeyMaterialId": id(key),
+        "currentKeyMaterialId": id(&rotated),
+    });
+    Due {
+        changes: vec![Change::PutKey(rotated)],
+        name: "RotateKey",
+        details,
     }
 }

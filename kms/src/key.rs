@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use attestation::Timestamp;
@@ -10,7 +11,7 @@ use rand_core::CryptoRng;
 use crate::crypto::{Label, SecretKey, code};
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
 use crate::policy::{Policy, PolicyError};
-use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin};
+use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin, RotationType};
 
 /// A KMS key of one account and region.
 ///
@@ -41,8 +42,19 @@ pub struct Key {
     pub policy: Option<KeyPolicy>,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
-    /// The versions of its material, the newest last.
+    /// The versions of its material that are here, the newest last.
     pub backing: Arc<[BackingKey]>,
+    /// When new material replaces the current one, if that is to happen by itself.
+    pub rotation: Option<Rotation>,
+}
+
+/// The automatic rotation of a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    /// The days from one rotation to the next.
+    pub period_in_days: u16,
+    /// When the next one is due.
+    pub next: Timestamp,
 }
 
 impl Key {
@@ -71,6 +83,7 @@ impl Key {
             policy: None,
             tags: BTreeMap::new(),
             backing,
+            rotation: None,
         }
     }
 
@@ -115,6 +128,15 @@ impl Key {
     /// The version of the material that encrypts; `None` before there is any.
     pub fn current(&self) -> Option<&BackingKey> {
         self.backing.last()
+    }
+
+    /// When something happens to it without a call: it is deleted, or its material is rotated.
+    ///
+    /// Rotation waits while the key can't be used.
+    pub fn due(&self) -> Option<Timestamp> {
+        let rotation = self.rotation.map(|rotation| rotation.next);
+        let rotation = rotation.filter(|_| self.state == KeyState::Enabled);
+        [self.deletion_date, rotation].into_iter().flatten().min()
     }
 
     /// The version of the material that a ciphertext names.
@@ -194,12 +216,24 @@ impl fmt::Debug for BackingKeyId {
     }
 }
 
+impl FromStr for BackingKeyId {
+    type Err = hex::FromHexError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; Self::LEN];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
 /// One version of the material of a KMS key.
 #[derive(Clone)]
 pub struct BackingKey {
     id: BackingKeyId,
     created: Timestamp,
     material: SecretKey,
+    /// How it took the place of the version before; `None` for a key's first.
+    pub rotation: Option<RotationType>,
 }
 
 impl BackingKey {
@@ -213,6 +247,7 @@ impl BackingKey {
             id: BackingKeyId(code(&material, Label::BackingKeyId, &key.to_bytes())),
             created,
             material,
+            rotation: None,
         }
     }
 
@@ -226,7 +261,7 @@ impl BackingKey {
         &self.id
     }
 
-    /// When the material was made.
+    /// When it became the key's material.
     pub fn created(&self) -> Timestamp {
         self.created
     }

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod principal;
 pub mod protocol;
 pub mod record;
+mod rotation;
 pub mod seed;
 pub mod sigv4;
 pub mod state;

@@ -77,3 +77,42 @@ class TestCustomKeyStores:
                 XksProxyUriPath="/kms/xks/v1",
                 XksProxyAuthenticationCredential={"AccessKeyId": "A" * 20, "RawSecretAccessKey": "b" * 43},
             )
+
+
+class TestRotation:
+    def test_on_demand(self, kms, fresh_key):
+        key_id, arn = fresh_key["KeyId"], fresh_key["Arn"]
+        first = fresh_key["CurrentKeyMaterialId"]
+        old = kms.encrypt(KeyId=key_id, Plaintext=b"old")["CiphertextBlob"]
+        assert kms.rotate_key_on_demand(KeyId=key_id)["KeyId"] == arn
+        second = kms.describe_key(KeyId=key_id)["KeyMetadata"]["CurrentKeyMaterialId"]
+        assert second != first
+        opened = kms.decrypt(CiphertextBlob=old)
+        assert (opened["Plaintext"], opened["KeyMaterialId"]) == (b"old", first)
+        assert kms.generate_data_key(KeyId=key_id, KeySpec="AES_256")["KeyMaterialId"] == second
+        pages = kms.get_paginator("list_key_rotations").paginate(
+            KeyId=key_id, IncludeKeyMaterial="ALL_KEY_MATERIAL", PaginationConfig={"PageSize": 1}
+        )
+        entries = [entry for page in pages for entry in page["Rotations"]]
+        assert [(e["KeyMaterialId"], e["KeyMaterialState"], e.get("RotationType")) for e in entries] == [
+            (first, "NON_CURRENT", None),
+            (second, "CURRENT", "ON_DEMAND"),
+        ]
+        assert "RotationDate" in entries[1] and "RotationDate" not in entries[0]
+
+    def test_automatic(self, kms, fresh_key):
+        key_id = fresh_key["KeyId"]
+        assert kms.get_key_rotation_status(KeyId=key_id)["KeyRotationEnabled"] is False
+        kms.enable_key_rotation(KeyId=key_id, RotationPeriodInDays=90)
+        status = kms.get_key_rotation_status(KeyId=key_id)
+        assert (status["KeyRotationEnabled"], status["RotationPeriodInDays"]) == (True, 90)
+        assert 89 <= (status["NextRotationDate"] - fresh_key["CreationDate"]).days <= 90
+        kms.disable_key_rotation(KeyId=key_id)
+        status = kms.get_key_rotation_status(KeyId=key_id)
+        assert "RotationPeriodInDays" not in status and "NextRotationDate" not in status
+
+    def test_disabled(self, kms, fresh_key, refused):
+        kms.disable_key(KeyId=fresh_key["KeyId"])
+        for call in (kms.enable_key_rotation, kms.disable_key_rotation, kms.rotate_key_on_demand):
+            with refused("DisabledException", f"{fresh_key['Arn']} is disabled."):
+                call(KeyId=fresh_key["KeyId"])

@@ -15,7 +15,7 @@ mod parameters;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use attestation::rand_core::CryptoRng;
 use attestation::{Timestamp, VerifiedDocument};
@@ -204,8 +204,14 @@ impl Event {
         event
     }
 
-    /// The record of a KMS key that was deleted because its waiting period is over.
-    pub(crate) fn key_deleted(key: &Key, now: Timestamp, random: &mut dyn CryptoRng) -> Self {
+    /// The record of what happened to a key without a call, such as `DeleteKey`.
+    pub(crate) fn service_event(
+        name: &'static str,
+        key: &Key,
+        details: Value,
+        now: Timestamp,
+        random: &mut dyn CryptoRng,
+    ) -> Self {
         let mut event = Self {
             user_identity: UserIdentity {
                 r#type: "AWSService",
@@ -213,14 +219,14 @@ impl Event {
                 invoked_by: Some(AWS_INTERNAL),
                 ..UserIdentity::unknown()
             },
-            event_name: "DeleteKey",
+            event_name: name,
             event_type: "AwsServiceEvent",
             aws_region: Some(key.region().to_string()),
             source_ip_address: AWS_INTERNAL.to_owned(),
             user_agent: Some(AWS_INTERNAL.to_owned()),
             read_only: false,
             recipient_account_id: Some(key.account().to_string()),
-            service_event_details: Some(json!({ "keyId": key.id().to_string() })),
+            service_event_details: Some(details),
             ..Self::empty(now, random)
         };
         event.key(key);

@@ -96,10 +96,17 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         }
         Request::DescribeKey(r) => shown.text("keyId", &r.key_id),
         Request::DisableKey(r) => shown.text("keyId", &r.key_id),
+        Request::DisableKeyRotation(r) => {
+            shown.text("keyId", &r.key_id);
+        }
         Request::DisconnectCustomKeyStore(r) => {
             shown.text("customKeyStoreId", &r.custom_key_store_id);
         }
         Request::EnableKey(r) => shown.text("keyId", &r.key_id),
+        Request::EnableKeyRotation(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.number("rotationPeriodInDays", r.rotation_period_in_days);
+        }
         Request::Encrypt(r) => {
             shown.text("keyId", &r.key_id);
             shown.context("encryptionContext", &r.encryption_context);
@@ -140,6 +147,9 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("keyId", &r.key_id);
             shown.optional("policyName", r.policy_name.as_deref());
         }
+        Request::GetKeyRotationStatus(r) => {
+            shown.text("keyId", &r.key_id);
+        }
         Request::ListAliases(r) => {
             shown.optional("keyId", r.key_id.as_deref());
             shown.number("limit", r.limit);
@@ -156,6 +166,13 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         }
         Request::ListKeyPolicies(r) => {
             shown.text("keyId", &r.key_id);
+        }
+        Request::ListKeyRotations(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional(
+                "includeKeyMaterial",
+                r.include_key_material.map(|which| which.as_str()),
+            );
             shown.number("limit", r.limit);
             shown.optional("marker", r.marker.as_deref());
         }
@@ -206,6 +223,9 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("keyId", &r.key_id);
             shown.text("grantId", &r.grant_id);
             shown.dry_run(r.dry_run);
+        }
+        Request::RotateKeyOnDemand(r) => {
+            shown.text("keyId", &r.key_id);
         }
         Request::ScheduleKeyDeletion(r) => {
             shown.text("keyId", &r.key_id);

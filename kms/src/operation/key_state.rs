@@ -21,6 +21,10 @@ pub(super) enum Row {
     ScheduleDeletion,
     /// CancelKeyDeletion.
     CancelDeletion,
+    /// EnableKeyRotation and DisableKeyRotation, which refuse imported material themselves.
+    RotationSetting,
+    /// RotateKeyOnDemand.
+    RotateOnDemand,
 }
 
 /// Lets an operation pass if the key's state allows it.
@@ -45,6 +49,10 @@ pub(super) fn require(row: Row, key: &Key) -> Result<(), KmsError> {
             key.state,
             Enabled | Disabled | PendingImport | Unavailable | Creating
         ),
+        Row::RotationSetting => {
+            matches!(key.state, Enabled | Updating | PendingImport | Unavailable)
+        }
+        Row::RotateOnDemand => matches!(key.state, Enabled | Unavailable),
         Row::CancelDeletion => matches!(key.state, PendingDeletion | PendingReplicaDeletion),
     };
     match (allowed, row, key.state) {
@@ -70,7 +78,7 @@ mod tests {
 
     /// AWS's table, a letter for each state in the order of [`STATES`]: `o` for allowed, `D` for
     /// DisabledException, `S` for KMSInvalidStateException.
-    const TABLE: [(Row, &str); 7] = [
+    const TABLE: [(Row, &str); 9] = [
         (Row::Use, "oDSSSSSo"),
         (Row::CreateGrant, "oDSSSoSo"),
         (Row::NameByAlias, "ooSSoooo"),
@@ -78,6 +86,8 @@ mod tests {
         (Row::EnableOrDisable, "ooSSSoSS"),
         (Row::ScheduleDeletion, "ooSSoooS"),
         (Row::CancelDeletion, "SSooSSSS"),
+        (Row::RotationSetting, "oDSSooSo"),
+        (Row::RotateOnDemand, "oDSSSoSS"),
     ];
 
     const STATES: [KeyState; 8] = [

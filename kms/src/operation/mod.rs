@@ -23,6 +23,7 @@ mod metadata;
 mod random;
 mod release;
 mod resolve;
+mod rotation;
 mod tag;
 mod usage;
 
@@ -112,10 +113,12 @@ pub(crate) fn perform(
         }
         Request::DescribeKey(request) => key::describe_key(context, &request),
         Request::DisableKey(request) => life_cycle::disable_key(context, &request),
+        Request::DisableKeyRotation(request) => rotation::disable_key_rotation(context, &request),
         Request::DisconnectCustomKeyStore(request) => {
             custom_key_store::disconnect_custom_key_store(context, &request)
         }
         Request::EnableKey(request) => life_cycle::enable_key(context, &request),
+        Request::EnableKeyRotation(request) => rotation::enable_key_rotation(context, &request),
         Request::Encrypt(request) => encryption::encrypt(context, &request),
         Request::GenerateDataKey(request) => data_key::generate_data_key(context, request),
         Request::GenerateDataKeyPair(request) => {
@@ -129,9 +132,13 @@ pub(crate) fn perform(
         }
         Request::GenerateRandom(request) => random::generate_random(context, request),
         Request::GetKeyPolicy(request) => key_policy::get_key_policy(context, &request),
+        Request::GetKeyRotationStatus(request) => {
+            rotation::get_key_rotation_status(context, &request)
+        }
         Request::ListAliases(request) => alias::list_aliases(context, &request),
         Request::ListGrants(request) => grant::list_grants(context, &request),
         Request::ListKeyPolicies(request) => key_policy::list_key_policies(context, &request),
+        Request::ListKeyRotations(request) => rotation::list_key_rotations(context, &request),
         Request::ListKeys(request) => key::list_keys(context, &request),
         Request::ListResourceTags(request) => tag::list_resource_tags(context, &request),
         Request::ListRetirableGrants(request) => grant::list_retirable_grants(context, &request),
@@ -139,6 +146,7 @@ pub(crate) fn perform(
         Request::ReEncrypt(request) => encryption::re_encrypt(context, &request),
         Request::RetireGrant(request) => grant::retire_grant(context, &request),
         Request::RevokeGrant(request) => grant::revoke_grant(context, &request),
+        Request::RotateKeyOnDemand(request) => rotation::rotate_key_on_demand(context, &request),
         Request::ScheduleKeyDeletion(request) => {
             life_cycle::schedule_key_deletion(context, &request)
         }

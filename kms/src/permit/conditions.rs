@@ -36,6 +36,8 @@ pub struct Conditions<'a> {
     pub reencrypt_on_same_key: Option<bool>,
     /// `kms:ScheduleKeyDeletionPendingWindowInDays`.
     pub pending_window_in_days: Option<u16>,
+    /// `kms:RotationPeriodInDays`.
+    pub rotation_period_in_days: Option<u16>,
     /// `kms:BypassPolicyLockoutSafetyCheck`.
     pub bypass_policy_lockout_safety_check: Option<bool>,
     /// `kms:KeySpec`, of a key that is to be made.
@@ -121,6 +123,7 @@ impl Asked<'_> {
             "requestalias" => asked.request_alias?.as_str().into(),
             "resourcealiases" => self.resource_aliases(self.key?),
             "retiringprincipal" => principal(asked.grant?.retiring.as_ref()?)?.into(),
+            "rotationperiodindays" => asked.rotation_period_in_days?.to_string().into(),
             "schedulekeydeletionpendingwindowindays" => {
                 asked.pending_window_in_days?.to_string().into()
             }

@@ -79,12 +79,14 @@ pub mod action {
     actions! {
         CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant
         CreateKey Decrypt DeleteAlias DeleteCustomKeyStore DescribeCustomKeyStores
-        DescribeKey DisableKey DisconnectCustomKeyStore EnableKey Encrypt GenerateDataKey
-        GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext
-        GenerateDataKeyWithoutPlaintext GenerateRandom GetKeyPolicy ListAliases ListGrants
-        ListKeyPolicies ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
-        ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant ScheduleKeyDeletion TagResource
-        UntagResource UpdateAlias UpdateCustomKeyStore UpdateKeyDescription
+        DescribeKey DisableKey DisableKeyRotation DisconnectCustomKeyStore EnableKey
+        EnableKeyRotation Encrypt GenerateDataKey GenerateDataKeyPair
+        GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateRandom
+        GetKeyPolicy GetKeyRotationStatus ListAliases ListGrants ListKeyPolicies
+        ListKeyRotations ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
+        ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant RotateKeyOnDemand
+        ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateCustomKeyStore
+        UpdateKeyDescription
     }
 }
 

@@ -181,6 +181,40 @@ enumeration! {
 }
 
 enumeration! {
+    /// How new material took the place of a key's material.
+    RotationType {
+        Automatic = "AUTOMATIC",
+        OnDemand = "ON_DEMAND",
+    }
+}
+
+enumeration! {
+    /// Which versions of a key's material ListKeyRotations lists.
+    IncludeKeyMaterial {
+        AllKeyMaterial = "ALL_KEY_MATERIAL",
+        RotationsOnly = "ROTATIONS_ONLY",
+    }
+}
+
+enumeration! {
+    /// What a version of a key's material is used for.
+    KeyMaterialState {
+        NonCurrent = "NON_CURRENT",
+        Current = "CURRENT",
+        PendingRotation = "PENDING_ROTATION",
+        PendingMultiRegionImportAndRotation = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION",
+    }
+}
+
+enumeration! {
+    /// Whether imported material is here.
+    ImportState {
+        Imported = "IMPORTED",
+        PendingImport = "PENDING_IMPORT",
+    }
+}
+
+enumeration! {
     /// Which of its set a multi-Region key is.
     MultiRegionKeyType {
         Primary = "PRIMARY",

@@ -16,11 +16,11 @@ use super::{DomainKey, EdgeSecret};
 use crate::crypto::SecretKey;
 use crate::grant::{Grant, GrantConstraints, GrantId, Grantee};
 use crate::identity_policy::{IdentityPolicy, TrustPolicy};
-use crate::key::{Alias, BackingKey, BackingKeyId, Key, KeyPolicy};
+use crate::key::{Alias, BackingKey, BackingKeyId, Key, KeyPolicy, Rotation};
 use crate::name::{AccountId, KeyId};
 use crate::principal::{Access, AccessKey, DEFAULT_PATH, Principal, PrincipalKind, Role};
 use crate::protocol::EncryptionContext;
-use crate::protocol::spec::{GrantOperation, KeySpec, KeyState, KeyUsage, Origin};
+use crate::protocol::spec::{GrantOperation, KeySpec, KeyState, KeyUsage, Origin, RotationType};
 use crate::sigv4::SecretAccessKey;
 
 #[derive(CborLen, Decode, Encode)]
@@ -82,17 +82,29 @@ pub(super) struct KeyPayload<'a> {
     #[b(11)]
     tags: BTreeMap<&'a str, &'a str>,
     #[n(12)]
-    backing: Vec<BackingKeyPayload>,
+    backing: Vec<BackingKeyPayload<'a>>,
+    #[n(14)]
+    rotation: Option<RotationPayload>,
 }
 
 #[derive(CborLen, Decode, Encode)]
-struct BackingKeyPayload {
+struct RotationPayload {
+    #[n(0)]
+    period_in_days: u16,
+    #[n(1)]
+    next: u64,
+}
+
+#[derive(CborLen, Decode, Encode)]
+struct BackingKeyPayload<'a> {
     #[cbor(n(0), with = "minicbor::bytes")]
     id: [u8; BackingKeyId::LEN],
     #[n(1)]
     created: u64,
     #[cbor(n(2), with = "minicbor::bytes")]
     token: Vec<u8>,
+    #[b(3)]
+    rotation: Option<&'a str>,
 }
 
 impl<'a> KeyPayload<'a> {
@@ -101,6 +113,7 @@ impl<'a> KeyPayload<'a> {
             id: *backing.id().as_bytes(),
             created: backing.created().as_millis(),
             token: seal_token(domain_key, key.id(), backing, random),
+            rotation: backing.rotation.map(RotationType::as_str),
         });
         let tags = key.tags.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         Self {
@@ -117,6 +130,10 @@ impl<'a> KeyPayload<'a> {
             policy: key.policy.as_ref().map(|policy| &**policy.text()),
             tags: tags.collect(),
             backing: backing.collect(),
+            rotation: key.rotation.map(|rotation| RotationPayload {
+                period_in_days: rotation.period_in_days,
+                next: rotation.next.as_millis(),
+            }),
         }
     }
 
@@ -142,17 +159,24 @@ impl<'a> KeyPayload<'a> {
         key.state = KeyState::from_name(self.state)?;
         key.deletion_date = self.deletion_date.map(Timestamp::from_millis);
         key.policy = self.policy.map(KeyPolicy::stored);
+        key.rotation = self.rotation.map(|rotation| Rotation {
+            period_in_days: rotation.period_in_days,
+            next: Timestamp::from_millis(rotation.next),
+        });
         key.tags = tags.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         Some(key)
     }
 }
 
-impl BackingKeyPayload {
+impl BackingKeyPayload<'_> {
     /// The id is computed from the material again: it has to be the one that was stored.
     fn into_backing_key(self, key: KeyId, domain_key: &DomainKey) -> Option<BackingKey> {
         let id = BackingKeyId::from_bytes(self.id);
         let material = open_token(domain_key, key, &id, &self.token)?;
-        let backing = BackingKey::new(key, material, Timestamp::from_millis(self.created));
+        let mut backing = BackingKey::new(key, material, Timestamp::from_millis(self.created));
+        if let Some(rotation) = self.rotation {
+            backing.rotation = Some(RotationType::from_name(rotation)?);
+        }
         (*backing.id() == id).then_some(backing)
     }
 }

@@ -25,7 +25,7 @@ use crate::record::{DomainKey, Head, SessionToken, session_token};
 use tables::Tables;
 
 pub use crate::grant::{Grant, GrantId, Grantee};
-pub use crate::key::{Alias, BackingKey, BackingKeyId, Key};
+pub use crate::key::{Alias, BackingKey, BackingKeyId, Key, Rotation};
 pub use crate::principal::{AccessKey, Principal};
 pub use crate::record::{EdgeSecret, RecordId, RootKey, StateError};
 pub use batch::{Batch, Change, Transaction};
@@ -173,9 +173,9 @@ impl State {
         code(&self.sealing.domain_key.naming, Label::GrantToken, content)
     }
 
-    /// The keys whose deletion date has come.
-    pub fn due_for_deletion(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
-        self.tables.due_for_deletion(now)
+    /// The keys to which something has to happen without a call: see [`Key::due`].
+    pub fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
+        self.tables.due(now)
     }
 
     /// The principal with this ARN.

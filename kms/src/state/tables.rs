@@ -26,11 +26,11 @@ pub(super) struct Tables {
     /// its access keys.
     owners: OrderedSet<(Arc<str>, Option<Arc<str>>)>,
     pub(super) edge_secrets: Table<Arc<str>, EdgeSecret>,
-    /// Keys that wait for their deletion, by its date.
-    deletions: OrderedSet<Deletion>,
+    /// Keys to which something happens without a call, by its date.
+    due: OrderedSet<Due>,
 }
 
-type Deletion = (Timestamp, AccountId, Region, KeyId);
+type Due = (Timestamp, AccountId, Region, KeyId);
 
 /// The keys and aliases of one account in one region.
 #[derive(Clone)]
@@ -105,9 +105,9 @@ impl Tables {
         self.scopes.get(&(account, region.clone()))
     }
 
-    /// Keys whose deletion date is not after `now`.
-    pub(super) fn due_for_deletion(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
-        self.deletions
+    /// Keys that were due at `now` or before.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
+        self.due
             .after(None)
             .take_while(move |(date, ..)| *date <= now)
             .filter_map(|(_, account, region, id)| self.scope(*account, region)?.keys.get(id))
@@ -205,7 +205,7 @@ impl Tables {
                 id,
             } => {
                 let removed = self.scope_mut(*account, region).keys.remove(id);
-                self.forget_deletion(removed.as_deref());
+                self.forget_due(removed.as_deref());
             }
             Name::Alias {
                 account,
@@ -260,15 +260,15 @@ impl Tables {
             key.share_region(&scope.region);
         }
         let replaced = scope.keys.insert(key.id(), key.clone(), stamp);
-        self.forget_deletion(replaced.as_deref());
-        if let Some(deletion) = deletion(&key) {
-            self.deletions.insert(deletion);
+        self.forget_due(replaced.as_deref());
+        if let Some(due) = due(&key) {
+            self.due.insert(due);
         }
     }
 
-    fn forget_deletion(&mut self, key: Option<&Key>) {
-        if let Some(deletion) = key.and_then(deletion) {
-            self.deletions.remove(&deletion);
+    fn forget_due(&mut self, key: Option<&Key>) {
+        if let Some(due) = key.and_then(due) {
+            self.due.remove(&due);
         }
     }
 
@@ -284,8 +284,8 @@ impl Tables {
     }
 }
 
-fn deletion(key: &Key) -> Option<Deletion> {
-    let date = key.deletion_date?;
+fn due(key: &Key) -> Option<Due> {
+    let date = key.due()?;
     Some((date, key.account(), key.region().clone(), key.id()))
 }
 
@@ -362,7 +362,7 @@ impl Default for Tables {
             access_keys: Table::default(),
             owners: OrderedSet::default(),
             edge_secrets: Table::default(),
-            deletions: OrderedSet::default(),
+            due: OrderedSet::default(),
         }
     }
 }

@@ -337,6 +337,31 @@ fn every_operation_on(key: &str, blob: &Value) -> Vec<(&'static str, &'static st
             json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"}),
         ),
         (
+            "EnableKeyRotation",
+            "EnableKeyRotation",
+            json!({"KeyId": key}),
+        ),
+        (
+            "DisableKeyRotation",
+            "DisableKeyRotation",
+            json!({"KeyId": key}),
+        ),
+        (
+            "GetKeyRotationStatus",
+            "GetKeyRotationStatus",
+            json!({"KeyId": key}),
+        ),
+        (
+            "ListKeyRotations",
+            "ListKeyRotations",
+            json!({"KeyId": key}),
+        ),
+        (
+            "RotateKeyOnDemand",
+            "RotateKeyOnDemand",
+            json!({"KeyId": key}),
+        ),
+        (
             "ListResourceTags",
             "ListResourceTags",
             json!({"KeyId": key}),

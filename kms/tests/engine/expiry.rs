@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use kms::expiry::expired;
+use kms::expiry::settle;
+use kms::state::Batch;
 use serde_json::{Value, json};
 
 use crate::server::{ACCOUNT, REGION, Server, key_arn};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Deletes what is due, and returns the events.
-fn expire(server: &mut Server, most: usize) -> Vec<Value> {
-    let due = expired(&server.state, server.now, most, &mut server.random);
-    server.commit(due.changes);
-    let lines = due.events.iter().map(|event| event.to_json_line());
+/// Does what is due, and returns the events.
+pub(crate) fn expire(server: &mut Server, most: usize) -> Vec<Value> {
+    let mut batch = Batch::new(server.state.clone());
+    let events = settle(&mut batch, server.now, most, &mut server.random);
+    server.state = batch.seal(&mut server.random).0;
+    let lines = events.iter().map(|event| event.to_json_line());
     lines
         .map(|line| serde_json::from_str(&line).unwrap())
         .collect()

@@ -22,6 +22,7 @@ mod iam;
 mod keys;
 mod policies;
 mod query;
+mod rotation;
 mod server;
 mod sessions;
 mod tags;

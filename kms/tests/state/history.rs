@@ -8,10 +8,10 @@ use kms::identity_policy::{IdentityPolicy, TrustPolicy};
 use kms::key::KeyPolicy;
 use kms::name::{AccountId, AliasName, KeyId, Region};
 use kms::principal::{Access, AccessKey, Principal, Role};
-use kms::protocol::spec::{GrantOperation, KeyState};
+use kms::protocol::spec::{GrantOperation, KeyState, RotationType};
 use kms::record::EdgeSecret;
 use kms::sigv4::SecretAccessKey;
-use kms::state::{Alias, BackingKey, Change, Key};
+use kms::state::{Alias, BackingKey, Change, Key, Rotation};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand_core::CryptoRng;
@@ -194,8 +194,12 @@ impl Edit {
     fn key(&self, value: u8, random: &mut dyn CryptoRng) -> Key {
         let (account, region) = (account(self.place.0), region(self.place.1));
         let id = key_id(self.place.2);
-        let versions = (0..value % 3)
-            .map(|version| BackingKey::generate(id, Timestamp::from_secs(version.into()), random));
+        let versions = (0..value % 3).map(|version| {
+            let made = Timestamp::from_secs(version.into());
+            let mut backing = BackingKey::generate(id, made, random);
+            backing.rotation = [None, Some(RotationType::OnDemand)][usize::from(version % 2)];
+            backing
+        });
         let created = Timestamp::from_secs(value.into());
         let mut key = Key::new(account, region, id, created, versions.collect());
         key.description = format!("description {value}").into();
@@ -203,6 +207,10 @@ impl Edit {
         if key.state == KeyState::PendingDeletion {
             key.deletion_date = Some(Timestamp::from_secs(u64::from(value) + 100));
         }
+        key.rotation = value.is_multiple_of(4).then(|| Rotation {
+            period_in_days: 90 + u16::from(value),
+            next: Timestamp::from_secs(u64::from(value) + 200),
+        });
         key.policy =
             (value.is_multiple_of(5)).then(|| KeyPolicy::stored(&format!("{{\"Id\": {value}}}")));
         key.tags = (0..value % 4)
@@ -257,11 +265,12 @@ pub(crate) fn describe_key(key: &Key) -> (String, String) {
     let (account, region, id) = (key.account(), key.region(), key.id());
     let backing = key.backing.iter().map(|backing| {
         let material = hex::encode(backing.material().expose());
-        format!("{} {:?} {material}", backing.id(), backing.created())
+        let (id, created) = (backing.id(), backing.created());
+        format!("{id} {created:?} {:?} {material}", backing.rotation)
     });
     let backing: Vec<_> = backing.collect();
     let thing = format!(
-        "{} {:?} {} {} {} {} {} {:?} {:?} {:?} {backing:?}",
+        "{} {:?} {} {} {} {} {} {:?} {:?} {:?} {:?} {backing:?}",
         key.arn(),
         key.created,
         key.description,
@@ -272,6 +281,7 @@ pub(crate) fn describe_key(key: &Key) -> (String, String) {
         key.deletion_date,
         key.policy.as_ref().map(KeyPolicy::text),
         key.tags,
+        key.rotation,
     );
     (format!("key {account} {region} {id}"), thing)
 }

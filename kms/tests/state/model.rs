@@ -192,15 +192,12 @@ fn assert_lookups_agree(state: &State) {
         assert_eq!(describe_access_key(found), describe_access_key(access_key));
     }
     for date in [0, 100, 200, 300, 400].map(Timestamp::from_secs) {
-        let due: Vec<_> = state
-            .due_for_deletion(date)
-            .map(|key| describe_key(key))
-            .collect();
+        let due: Vec<_> = state.due(date).map(|key| describe_key(key)).collect();
         let mut expected = Vec::new();
         for (a, r) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             let (account, region) = (account(a), region(r));
             let keys = state.keys_after(account, &region, None);
-            let due = keys.filter(|key| key.deletion_date.is_some_and(|due| due <= date));
+            let due = keys.filter(|key| key.due().is_some_and(|due| due <= date));
             expected.extend(due.map(|key| describe_key(key)));
         }
         assert_eq!(due.len(), expected.len());

@@ -9,6 +9,7 @@ mod custom_key_stores;
 mod grants;
 mod keys;
 mod policies;
+mod rotation;
 mod shape;
 mod tags;
 #[cfg(test)]
@@ -31,6 +32,10 @@ pub use keys::{
     ScheduleKeyDeletion, Tag,
 };
 pub use policies::{GetKeyPolicy, ListKeyPolicies, PutKeyPolicy};
+pub use rotation::{
+    DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations,
+    RotateKeyOnDemand,
+};
 pub use tags::{ListResourceTags, TagResource, UntagResource, UpdateKeyDescription};
 
 use crate::error::KmsError;
@@ -58,8 +63,10 @@ pub enum Request<'a> {
     DescribeCustomKeyStores(DescribeCustomKeyStores<'a>),
     DescribeKey(DescribeKey<'a>),
     DisableKey(DisableKey<'a>),
+    DisableKeyRotation(DisableKeyRotation<'a>),
     DisconnectCustomKeyStore(DisconnectCustomKeyStore<'a>),
     EnableKey(EnableKey<'a>),
+    EnableKeyRotation(EnableKeyRotation<'a>),
     Encrypt(Encrypt<'a>),
     GenerateDataKey(GenerateDataKey<'a>),
     GenerateDataKeyPair(GenerateDataKeyPair<'a>),
@@ -67,9 +74,11 @@ pub enum Request<'a> {
     GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintext<'a>),
     GenerateRandom(GenerateRandom<'a>),
     GetKeyPolicy(GetKeyPolicy<'a>),
+    GetKeyRotationStatus(GetKeyRotationStatus<'a>),
     ListAliases(ListAliases<'a>),
     ListGrants(ListGrants<'a>),
     ListKeyPolicies(ListKeyPolicies<'a>),
+    ListKeyRotations(ListKeyRotations<'a>),
     ListKeys(ListKeys<'a>),
     ListResourceTags(ListResourceTags<'a>),
     ListRetirableGrants(ListRetirableGrants<'a>),
@@ -77,6 +86,7 @@ pub enum Request<'a> {
     ReEncrypt(ReEncrypt<'a>),
     RetireGrant(RetireGrant<'a>),
     RevokeGrant(RevokeGrant<'a>),
+    RotateKeyOnDemand(RotateKeyOnDemand<'a>),
     ScheduleKeyDeletion(ScheduleKeyDeletion<'a>),
     TagResource(TagResource<'a>),
     UntagResource(UntagResource<'a>),
@@ -126,10 +136,14 @@ fn read<'a>(
         }
         Name::DescribeKey => DescribeKey::read(members).map(Request::DescribeKey),
         Name::DisableKey => DisableKey::read(members).map(Request::DisableKey),
+        Name::DisableKeyRotation => {
+            DisableKeyRotation::read(members).map(Request::DisableKeyRotation)
+        }
         Name::DisconnectCustomKeyStore => {
             DisconnectCustomKeyStore::read(members).map(Request::DisconnectCustomKeyStore)
         }
         Name::EnableKey => EnableKey::read(members).map(Request::EnableKey),
+        Name::EnableKeyRotation => EnableKeyRotation::read(members).map(Request::EnableKeyRotation),
         Name::Encrypt => Encrypt::read(members).map(Request::Encrypt),
         Name::GenerateDataKey => GenerateDataKey::read(members).map(Request::GenerateDataKey),
         Name::GenerateDataKeyPair => {
@@ -143,9 +157,13 @@ fn read<'a>(
             .map(Request::GenerateDataKeyWithoutPlaintext),
         Name::GenerateRandom => GenerateRandom::read(members).map(Request::GenerateRandom),
         Name::GetKeyPolicy => GetKeyPolicy::read(members).map(Request::GetKeyPolicy),
+        Name::GetKeyRotationStatus => {
+            GetKeyRotationStatus::read(members).map(Request::GetKeyRotationStatus)
+        }
         Name::ListAliases => ListAliases::read(members).map(Request::ListAliases),
         Name::ListGrants => ListGrants::read(members).map(Request::ListGrants),
         Name::ListKeyPolicies => ListKeyPolicies::read(members).map(Request::ListKeyPolicies),
+        Name::ListKeyRotations => ListKeyRotations::read(members).map(Request::ListKeyRotations),
         Name::ListKeys => ListKeys::read(members).map(Request::ListKeys),
         Name::ListResourceTags => ListResourceTags::read(members).map(Request::ListResourceTags),
         Name::ListRetirableGrants => {
@@ -155,6 +173,7 @@ fn read<'a>(
         Name::ReEncrypt => ReEncrypt::read(members).map(Request::ReEncrypt),
         Name::RetireGrant => RetireGrant::read(members).map(Request::RetireGrant),
         Name::RevokeGrant => RevokeGrant::read(members).map(Request::RevokeGrant),
+        Name::RotateKeyOnDemand => RotateKeyOnDemand::read(members).map(Request::RotateKeyOnDemand),
         Name::ScheduleKeyDeletion => {
             ScheduleKeyDeletion::read(members).map(Request::ScheduleKeyDeletion)
         }

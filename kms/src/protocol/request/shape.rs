@@ -79,6 +79,7 @@ pub(super) const PLAINTEXT: RangeInclusive<usize> = 1..=4096;
 pub(super) const LIMIT: RangeInclusive<u16> = 1..=1000;
 pub(super) const NUMBER_OF_BYTES: RangeInclusive<u16> = 1..=1024;
 pub(super) const PENDING_WINDOW_IN_DAYS: RangeInclusive<u16> = 1..=365;
+pub(super) const ROTATION_PERIOD_IN_DAYS: RangeInclusive<u16> = 90..=2560;
 
 pub(super) const GRANT_TOKENS: RangeInclusive<usize> = 0..=10;
 pub(super) const RESOURCE_OWNERS: RangeInclusive<usize> = 1..=2;

@@ -24,12 +24,14 @@ const MODEL: &[(Name, &str, &str)] = &[
         "AliasName TargetKeyId",
     ),
     (
-        Name::CreateGrant,
-        "KeyId GranteePrincipal RetiringPrincipal Operations Constraints GrantTokens Name DryRun GranteeServicePrincipal RetiringServicePrincipal",
-        "KeyId Operations",
         Name::CreateCustomKeyStore,
         "CustomKeyStoreName CloudHsmClusterId TrustAnchorCertificate KeyStorePassword CustomKeyStoreType XksProxyUriEndpoint XksProxyUriPath XksProxyVpcEndpointServiceName XksProxyVpcEndpointServiceOwner XksProxyAuthenticationCredential XksProxyConnectivity",
         "CustomKeyStoreName",
+    ),
+    (
+        Name::CreateGrant,
+        "KeyId GranteePrincipal RetiringPrincipal Operations Constraints GrantTokens Name DryRun GranteeServicePrincipal RetiringServicePrincipal",
+        "KeyId Operations",
     ),
     (
         Name::CreateKey,
@@ -54,12 +56,18 @@ const MODEL: &[(Name, &str, &str)] = &[
     ),
     (Name::DescribeKey, "KeyId GrantTokens", "KeyId"),
     (Name::DisableKey, "KeyId", "KeyId"),
+    (Name::DisableKeyRotation, "KeyId", "KeyId"),
     (
         Name::DisconnectCustomKeyStore,
         "CustomKeyStoreId",
         "CustomKeyStoreId",
     ),
     (Name::EnableKey, "KeyId", "KeyId"),
+    (
+        Name::EnableKeyRotation,
+        "KeyId RotationPeriodInDays",
+        "KeyId",
+    ),
     (
         Name::Encrypt,
         "KeyId Plaintext EncryptionContext GrantTokens EncryptionAlgorithm DryRun",
@@ -91,6 +99,8 @@ const MODEL: &[(Name, &str, &str)] = &[
         "",
     ),
     (Name::GetKeyPolicy, "KeyId PolicyName", "KeyId"),
+    (Name::GetKeyRotationStatus, "KeyId", "KeyId"),
+    (Name::ListAliases, "KeyId Limit Marker", ""),
     (Name::ListAliases, "KeyId Limit Marker", ""),
     (
         Name::ListGrants,
@@ -98,6 +108,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         "KeyId",
     ),
     (Name::ListKeyPolicies, "KeyId Limit Marker", "KeyId"),
+    (
+        Name::ListKeyRotations,
+        "KeyId IncludeKeyMaterial Limit Marker",
+        "KeyId",
+    ),
     (Name::ListKeys, "Limit Marker ResourceOwners", ""),
     (Name::ListResourceTags, "KeyId Limit Marker", "KeyId"),
     (
@@ -117,6 +132,7 @@ const MODEL: &[(Name, &str, &str)] = &[
     ),
     (Name::RetireGrant, "GrantToken KeyId GrantId DryRun", ""),
     (Name::RevokeGrant, "KeyId GrantId DryRun", "KeyId GrantId"),
+    (Name::RotateKeyOnDemand, "KeyId", "KeyId"),
     (
         Name::ScheduleKeyDeletion,
         "KeyId PendingWindowInDays",

@@ -10,6 +10,7 @@ mod custom_key_stores;
 mod grants;
 mod keys;
 mod policies;
+mod rotation;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use keys::{
     MultiRegionConfiguration, MultiRegionKey, ScheduleKeyDeletion,
 };
 pub use policies::{GetKeyPolicy, ListKeyPolicies};
+pub use rotation::{GetKeyRotationStatus, ListKeyRotations, RotateKeyOnDemand, RotationsListEntry};
 pub use tags::{ListResourceTags, TagEntry};
 
 use attestation::Timestamp;

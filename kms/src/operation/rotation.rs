@@ -1,0 +1,240 @@
+//! Rotation: EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand,
+//! ListKeyRotations.
+//!
+//! Automatic rotations take place in [`expiry`](crate::expiry). A rotation on demand takes effect
+//! at once, so none is ever in progress when the next call comes.
+
+use std::time::Duration;
+
+use crate::audit;
+use crate::error::KmsError;
+use crate::key::{BackingKey, BackingKeyId, Key, Rotation};
+use crate::permit::{Action, Conditions, Permit, action};
+use crate::protocol::response::{self, RotationsListEntry};
+use crate::protocol::spec::{
+    IncludeKeyMaterial, KeyMaterialState, KeySpec, KeyState, Origin, RotationType,
+};
+use crate::protocol::{OperationName, Response, request};
+use crate::rotation::{rotate, rotations_on_demand};
+use crate::state::Change;
+
+use super::key_state::{self, Row};
+use super::marker::{self, Listing};
+use super::{Context, Names, Outcome};
+
+/// The days from one rotation to the next unless the request says.
+const DEFAULT_PERIOD: u16 = 365;
+
+/// How often a key may be rotated on demand.
+const MAX_ROTATIONS_ON_DEMAND: usize = 25;
+
+/// So close to an automatic rotation there is none on demand.
+const NEAR: Duration = Duration::from_secs(20 * 60);
+
+/// How many versions a page has unless the request says, and the most it may say.
+const DEFAULT_PAGE: u16 = 100;
+const MAX_PAGE: u16 = 1000;
+
+/// EnableKeyRotation: with the period that a key has already, nothing happens.
+pub(super) fn enable_key_rotation(
+    context: &mut Context<'_>,
+    request: &request::EnableKeyRotation<'_>,
+) -> Result<Outcome, KmsError> {
+    let period = request.rotation_period_in_days.unwrap_or(DEFAULT_PERIOD);
+    let conditions = Conditions {
+        rotation_period_in_days: Some(period),
+        ..Conditions::default()
+    };
+    let permit = permit_setting(
+        context,
+        action::EnableKeyRotation,
+        &request.key_id,
+        &conditions,
+    )?;
+
+    let rotation = match permit.key().rotation {
+        Some(rotation) if rotation.period_in_days == period => rotation,
+        _ => Rotation::every(period, context.now),
+    };
+    Ok(set_rotation(context, permit.key(), Some(rotation)))
+}
+
+/// DisableKeyRotation.
+pub(super) fn disable_key_rotation(
+    context: &mut Context<'_>,
+    request: &request::DisableKeyRotation<'_>,
+) -> Result<Outcome, KmsError> {
+    let permit = permit_setting(
+        context,
+        action::DisableKeyRotation,
+        &request.key_id,
+        &Conditions::default(),
+    )?;
+    Ok(set_rotation(context, permit.key(), None))
+}
+
+/// GetKeyRotationStatus: while a key waits for its deletion, it is not rotated.
+pub(super) fn get_key_rotation_status(
+    context: &mut Context<'_>,
+    request: &request::GetKeyRotationStatus<'_>,
+) -> Result<Outcome, KmsError> {
+    let permit = context.permit(
+        action::GetKeyRotationStatus,
+        &request.key_id,
+        Names::IdOrArn,
+        &Conditions::default(),
+    )?;
+    let key = permit.key();
+    if matches!(key.state, KeyState::PendingImport | KeyState::Unavailable) {
+        return Err(KmsError::wrong_origin(key));
+    }
+    let is_pending = matches!(
+        key.state,
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion
+    );
+    let rotation = key.rotation.filter(|_| !is_pending);
+    Ok(Outcome::read(&response::GetKeyRotationStatus {
+        key_id: key.arn(),
+        key_rotation_enabled: rotation.is_some(),
+        rotation_period_in_days: rotation.map(|rotation| rotation.period_in_days),
+        next_rotation_date: rotation.map(|rotation| rotation.next),
+    }))
+}
+
+/// RotateKeyOnDemand.
+pub(super) fn rotate_key_on_demand(
+    context: &mut Context<'_>,
+    request: &request::RotateKeyOnDemand<'_>,
+) -> Result<Outcome, KmsError> {
+    let permit = context.permit(
+        action::RotateKeyOnDemand,
+        &request.key_id,
+        Names::IdOrArn,
+        &Conditions::default(),
+    )?;
+    key_state::require(Row::RotateOnDemand, permit.key())?;
+    require_symmetric(permit.key())?;
+    if rotations_on_demand(permit.key()) >= MAX_ROTATIONS_ON_DEMAND {
+        return Err(KmsError::LimitExceeded(
+            format!(
+                "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: {}",
+                permit.key().arn()
+            )
+            .into(),
+        ));
+    }
+    let next = permit.key().rotation.map(|rotation| rotation.next);
+    if next.is_some_and(|next| next <= context.now + NEAR) {
+        return Err(KmsError::Conflict(
+            format!(
+                "An automatic rotation of {} is in progress or scheduled to begin within the next 20 minutes.",
+                permit.key().arn()
+            )
+            .into(),
+        ));
+    }
+
+    let mut key = Key::clone(permit.key());
+    rotate(
+        &mut key,
+        RotationType::OnDemand,
+        context.now,
+        context.random,
+    );
+    context.event.changed(audit::key_id(key.arn()));
+    let answer = response::RotateKeyOnDemand {
+        key_id: permit.key().arn(),
+    };
+    Ok(Outcome::change(answer.body(), Change::PutKey(key)))
+}
+
+/// ListKeyRotations.
+pub(super) fn list_key_rotations(
+    context: &mut Context<'_>,
+    request: &request::ListKeyRotations<'_>,
+) -> Result<Outcome, KmsError> {
+    let limit = marker::page_length(request.limit, DEFAULT_PAGE, MAX_PAGE)?;
+    let permit = context.permit(
+        action::ListKeyRotations,
+        &request.key_id,
+        Names::IdOrArn,
+        &Conditions::default(),
+    )?;
+    let key = permit.key();
+    require_symmetric(key)?;
+    let listing = Listing {
+        operation: OperationName::ListKeyRotations,
+        account: key.account(),
+        region: key.region(),
+        key: Some(key.id()),
+    };
+    let after = listing.start::<BackingKeyId>(request.marker.as_deref())?;
+    let all = request.include_key_material == Some(IncludeKeyMaterial::AllKeyMaterial);
+    let rest = key
+        .backing
+        .iter()
+        .skip_while(|backing| after.is_some_and(|after| *backing.id() != after))
+        .skip(usize::from(after.is_some()))
+        .filter(|backing| all || backing.rotation.is_some());
+    let (versions, next_marker) = listing.page(rest, limit, |backing| *backing.id());
+    Ok(Outcome::read(&response::ListKeyRotations {
+        rotations: versions
+            .into_iter()
+            .map(|backing| list_entry(key, backing))
+            .collect(),
+        next_marker,
+    }))
+}
+
+fn list_entry<'k>(key: &'k Key, backing: &'k BackingKey) -> RotationsListEntry<'k> {
+    let is_current = key.current().map(BackingKey::id) == Some(backing.id());
+    RotationsListEntry {
+        key_id: key.arn(),
+        key_material_id: backing.id().as_bytes(),
+        key_material_description: None,
+        import_state: None,
+        key_material_state: match is_current {
+            true => KeyMaterialState::Current,
+            false => KeyMaterialState::NonCurrent,
+        },
+        expiration_model: None,
+        valid_to: None,
+        rotation_date: backing.rotation.map(|_| backing.created()),
+        rotation_type: backing.rotation,
+    }
+}
+
+/// Decides whether the caller may change the automatic rotation of a key that can have any.
+fn permit_setting<A: Action>(
+    context: &mut Context<'_>,
+    action: A,
+    key_id: &str,
+    conditions: &Conditions<'_>,
+) -> Result<Permit<A>, KmsError> {
+    let permit = context.permit(action, key_id, Names::IdOrArn, conditions)?;
+    key_state::require(Row::RotationSetting, permit.key())?;
+    require_symmetric(permit.key())?;
+    if permit.key().origin != Origin::AwsKms {
+        return Err(KmsError::wrong_origin(permit.key()));
+    }
+    Ok(permit)
+}
+
+fn set_rotation(context: &mut Context<'_>, key: &Key, rotation: Option<Rotation>) -> Outcome {
+    context.event.changed(audit::key_id(key.arn()));
+    if key.rotation == rotation {
+        return Outcome::void(Vec::new());
+    }
+    let mut key = key.clone();
+    key.rotation = rotation;
+    Outcome::void(vec![Change::PutKey(key)])
+}
+
+/// Lets a key pass whose material can be rotated. AWS does not say more of others.
+fn require_symmetric(key: &Key) -> Result<(), KmsError> {
+    if key.spec == KeySpec::SymmetricDefault {
+        Ok(())
+    } else {
+        Err(KmsError::UnsupportedOperation("".into()))
+    }
+}
