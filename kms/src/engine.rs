@@ -152,6 +152,7 @@ impl Engine {
                 | OperationName::EnableKey
                 | OperationName::EnableKeyRotation
                 | OperationName::PutKeyPolicy
+                | OperationName::ReplicateKey
                 | OperationName::RetireGrant
                 | OperationName::RevokeGrant
                 | OperationName::RotateKeyOnDemand
@@ -159,7 +160,8 @@ impl Engine {
                 | OperationName::TagResource
                 | OperationName::UntagResource
                 | OperationName::UpdateAlias
-                | OperationName::UpdateKeyDescription,
+                | OperationName::UpdateKeyDescription
+                | OperationName::UpdatePrimaryRegion,
             ) => Route::Write,
             Ok(
                 operation @ (OperationName::GenerateDataKeyPair

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Timestamp;
 use crate::audit::Event;
+use crate::multi_region;
 use crate::protocol::spec::RotationType;
 use crate::rotation;
 use crate::state::{Batch, Change, Key, State};
@@ -32,9 +33,9 @@ pub fn settle(
             break;
         };
         let due = if key.deletion_date.is_some_and(|date| date <= now) {
-            delete(batch.state(), &key)
+            delete(batch.state(), &key, now)
         } else {
-            rotate(&key, now, random)
+            rotate(batch.state(), &key, now, random)
         };
         batch.push(due.changes);
         events.push(Event::service_event(
@@ -58,7 +59,7 @@ struct Due {
 }
 
 /// The deletion of a key, after its grants and aliases.
-fn delete(state: &State, key: &Key) -> Due {
+fn delete(state: &State, key: &Key, now: Timestamp) -> Due {
     let grants = state.grants_on(key.account(), key.region(), key.id(), None);
     let grants = grants.map(|grant| Change::DeleteGrant {
         account: grant.account,
@@ -73,6 +74,7 @@ fn delete(state: &State, key: &Key) -> Due {
         name: alias.name.clone(),
     });
     let mut changes: Vec<Change> = grants.chain(aliases).collect();
+    changes.extend(multi_region::changes_without(state, key, now));
     changes.push(Change::DeleteKey {
         account: key.account(),
         region: key.region().clone(),
@@ -85,8 +87,8 @@ fn delete(state: &State, key: &Key) -> Due {
     }
 }
 
-/// The automatic rotation of a key.
-fn rotate(key: &Key, now: Timestamp, random: &mut dyn CryptoRng) -> Due {
+/// The automatic rotation of a key, and with it of its replicas.
+fn rotate(state: &State, key: &Key, now: Timestamp, random: &mut dyn CryptoRng) -> Due {
     let mut rotated = key.clone();
     rotation::rotate(&mut rotated, RotationType::Automatic, now, random);
     let id = |key: &Key| key.current().map(|backing| backing.id().to_string());
@@ -98,7 +100,7 @@ fn rotate(key: &Key, now: Timestamp, random: &mut dyn CryptoRng) -> Due {
         "currentKeyMaterialId": id(&rotated),
     });
     Due {
-        changes: vec![Change::PutKey(rotated)],
+        changes: multi_region::changes(state, rotated),
         name: "RotateKey",
         details,
     }

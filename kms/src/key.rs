@@ -1,6 +1,6 @@
 //! KMS keys, their material, and the aliases that name them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -46,6 +46,19 @@ pub struct Key {
     pub backing: Arc<[BackingKey]>,
     /// When new material replaces the current one, if that is to happen by itself.
     pub rotation: Option<Rotation>,
+    /// The set of related keys of a multi-Region key that has or is a replica.
+    pub multi_region: Option<Arc<MultiRegion>>,
+}
+
+/// A primary key and its replicas.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MultiRegion {
+    /// The region of the primary key.
+    pub primary: Region,
+    /// The regions of the replicas.
+    pub replicas: BTreeSet<Region>,
+    /// How many days after its last replica the primary key is to be deleted, if it is.
+    pub deletion_window: Option<u16>,
 }
 
 /// The automatic rotation of a key.
@@ -84,6 +97,7 @@ impl Key {
             tags: BTreeMap::new(),
             backing,
             rotation: None,
+            multi_region: None,
         }
     }
 
@@ -132,10 +146,10 @@ impl Key {
 
     /// When something happens to it without a call: it is deleted, or its material is rotated.
     ///
-    /// Rotation waits while the key can't be used.
+    /// Rotation waits while the key can't be used, and a replica is rotated with its primary key.
     pub fn due(&self) -> Option<Timestamp> {
         let rotation = self.rotation.map(|rotation| rotation.next);
-        let rotation = rotation.filter(|_| self.state == KeyState::Enabled);
+        let rotation = rotation.filter(|_| self.state == KeyState::Enabled && !self.is_replica());
         [self.deletion_date, rotation].into_iter().flatten().min()
     }
 

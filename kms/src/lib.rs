@@ -13,6 +13,7 @@ pub mod iam;
 pub mod identity_policy;
 pub mod key;
 pub mod key_pair;
+mod multi_region;
 pub mod name;
 mod operation;
 pub mod permit;

@@ -116,3 +116,43 @@ class TestRotation:
         for call in (kms.enable_key_rotation, kms.disable_key_rotation, kms.rotate_key_on_demand):
             with refused("DisabledException", f"{fresh_key['Arn']} is disabled."):
                 call(KeyId=fresh_key["KeyId"])
+
+
+class TestMultiRegion:
+    OTHER = "us-west-2"
+
+    def test_replica(self, kms, connect, refused):
+        there = connect(region=self.OTHER)
+        key_id = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+        assert key_id.startswith("mrk-")
+        before = kms.encrypt(KeyId=key_id, Plaintext=b"before")["CiphertextBlob"]
+        answer = kms.replicate_key(
+            KeyId=key_id, ReplicaRegion=self.OTHER, Tags=[{"TagKey": "a", "TagValue": "b"}]
+        )
+        metadata = answer["ReplicaKeyMetadata"]
+        assert (metadata["KeyId"], metadata["KeyState"], metadata["Enabled"]) == (key_id, "Creating", False)
+        assert metadata["Arn"] == f"arn:aws:kms:{self.OTHER}:{ACCOUNT}:key/{key_id}"
+        assert answer["ReplicaTags"] == [{"TagKey": "a", "TagValue": "b"}]
+        assert "kms:*" in answer["ReplicaPolicy"]
+        for client, kind in ((kms, "PRIMARY"), (there, "REPLICA")):
+            metadata = client.describe_key(KeyId=key_id)["KeyMetadata"]
+            assert metadata["KeyState"] == "Enabled"
+            configuration = metadata["MultiRegionConfiguration"]
+            assert configuration["MultiRegionKeyType"] == kind
+            assert configuration["PrimaryKey"]["Region"] == REGION
+            assert [key["Region"] for key in configuration["ReplicaKeys"]] == [self.OTHER]
+        assert there.decrypt(CiphertextBlob=before)["Plaintext"] == b"before"
+        kms.rotate_key_on_demand(KeyId=key_id)
+        after = kms.encrypt(KeyId=key_id, Plaintext=b"after")["CiphertextBlob"]
+        assert there.decrypt(CiphertextBlob=after)["Plaintext"] == b"after"
+        with refused("AlreadyExistsException"):
+            kms.replicate_key(KeyId=key_id, ReplicaRegion=self.OTHER)
+
+        kms.update_primary_region(KeyId=key_id, PrimaryRegion=self.OTHER)
+        configuration = kms.describe_key(KeyId=key_id)["KeyMetadata"]["MultiRegionConfiguration"]
+        assert configuration["MultiRegionKeyType"] == "REPLICA"
+        answer = there.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+        assert answer["KeyState"] == "PendingReplicaDeletion" and "DeletionDate" not in answer
+        assert there.describe_key(KeyId=key_id)["KeyMetadata"]["PendingDeletionWindowInDays"] == 7
+        there.cancel_key_deletion(KeyId=key_id)
+        assert there.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "Disabled"

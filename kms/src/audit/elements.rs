@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::grant::GrantId;
-use crate::protocol::response::{KeyMetadata, ScheduleKeyDeletion};
+use crate::protocol::response::{KeyMetadata, ReplicateKey, ScheduleKeyDeletion};
 use crate::protocol::spec::KeyState;
 
 use super::{MAX_TEXT_BYTES, bounded, date};
@@ -38,6 +38,18 @@ pub(crate) fn scheduled_deletion(answer: &ScheduleKeyDeletion<'_>) -> Value {
 
 /// The elements of CreateKey.
 pub(crate) fn created_key(key: &KeyMetadata<'_>) -> Value {
+    json!({ "keyMetadata": key_metadata(key) })
+}
+
+/// The elements of ReplicateKey. The replica's tags are those of the request.
+pub(crate) fn replicated_key(answer: &ReplicateKey<'_>) -> Value {
+    json!({
+        "replicaKeyMetadata": key_metadata(&answer.replica_key_metadata),
+        "replicaPolicy": bounded(answer.replica_policy, MAX_TEXT_BYTES),
+    })
+}
+
+fn key_metadata(key: &KeyMetadata<'_>) -> Value {
     let algorithms: Vec<_> = key
         .encryption_algorithms
         .iter()
@@ -62,5 +74,5 @@ pub(crate) fn created_key(key: &KeyMetadata<'_>) -> Value {
     if let (Some(id), Value::Object(metadata)) = (key.current_key_material_id, &mut metadata) {
         metadata.insert("currentKeyMaterialId".into(), hex::encode(id).into());
     }
-    json!({ "keyMetadata": metadata })
+    metadata
 }

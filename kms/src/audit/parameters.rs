@@ -224,6 +224,19 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("grantId", &r.grant_id);
             shown.dry_run(r.dry_run);
         }
+        Request::ReplicateKey(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("replicaRegion", &r.replica_region);
+            shown.optional("policy", r.policy.as_deref());
+            shown.value(
+                "bypassPolicyLockoutSafetyCheck",
+                r.bypass_policy_lockout_safety_check,
+            );
+            shown.optional("description", r.description.as_deref());
+            if !r.tags.is_empty() {
+                shown.tags(&r.tags);
+            }
+        }
         Request::RotateKeyOnDemand(r) => {
             shown.text("keyId", &r.key_id);
         }
@@ -256,6 +269,10 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         Request::UpdateKeyDescription(r) => {
             shown.text("keyId", &r.key_id);
             shown.text("description", &r.description);
+        }
+        Request::UpdatePrimaryRegion(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("primaryRegion", &r.primary_region);
         }
     }
     bounded(shown.0)

@@ -25,6 +25,10 @@ pub(super) enum Row {
     RotationSetting,
     /// RotateKeyOnDemand.
     RotateOnDemand,
+    /// ReplicateKey.
+    Replicate,
+    /// UpdatePrimaryRegion, for both keys.
+    UpdatePrimary,
 }
 
 /// Lets an operation pass if the key's state allows it.
@@ -39,8 +43,9 @@ pub(super) fn require(row: Row, key: &Key) -> Result<(), KmsError> {
     };
 
     let allowed = match row {
-        Row::Use => matches!(key.state, Enabled | Updating),
         Row::CreateGrant => matches!(key.state, Enabled | Unavailable | Updating),
+        Row::Use | Row::UpdatePrimary => matches!(key.state, Enabled | Updating),
+        Row::Replicate => key.state == Enabled,
         Row::NameByAlias | Row::Label => {
             !matches!(key.state, PendingDeletion | PendingReplicaDeletion)
         }
@@ -78,7 +83,7 @@ mod tests {
 
     /// AWS's table, a letter for each state in the order of [`STATES`]: `o` for allowed, `D` for
     /// DisabledException, `S` for KMSInvalidStateException.
-    const TABLE: [(Row, &str); 9] = [
+    const TABLE: [(Row, &str); 11] = [
         (Row::Use, "oDSSSSSo"),
         (Row::CreateGrant, "oDSSSoSo"),
         (Row::NameByAlias, "ooSSoooo"),
@@ -88,6 +93,8 @@ mod tests {
         (Row::CancelDeletion, "SSooSSSS"),
         (Row::RotationSetting, "oDSSooSo"),
         (Row::RotateOnDemand, "oDSSSoSS"),
+        (Row::Replicate, "oDSSSSSS"),
+        (Row::UpdatePrimary, "oDSSSSSo"),
     ];
 
     const STATES: [KeyState; 8] = [

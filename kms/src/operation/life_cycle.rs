@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::audit;
 use crate::error::KmsError;
 use crate::key::Key;
+use crate::multi_region::changes;
 use crate::permit::{Action, Conditions, action};
 use crate::protocol::spec::KeyState;
 use crate::protocol::{Response, request, response};
@@ -83,8 +84,16 @@ pub(super) fn schedule_key_deletion(
     key_state::require(Row::ScheduleDeletion, permit.key())?;
 
     let mut key = Key::clone(permit.key());
-    key.state = KeyState::PendingDeletion;
-    key.deletion_date = Some(context.now + DAY * u32::from(days));
+    let mut set = key.related_set();
+    if key.is_replica() || set.replicas.is_empty() {
+        key.state = KeyState::PendingDeletion;
+        key.deletion_date = Some(context.now + DAY * u32::from(days));
+    } else {
+        // A primary key waits for its replicas to be gone, and only then begins its own wait.
+        key.state = KeyState::PendingReplicaDeletion;
+        set.deletion_window = Some(days);
+        key.set_related(set);
+    }
     let answer = response::ScheduleKeyDeletion {
         key_id: key.arn(),
         deletion_date: key.deletion_date,
@@ -92,7 +101,11 @@ pub(super) fn schedule_key_deletion(
         pending_window_in_days: days,
     };
     context.event.changed(audit::scheduled_deletion(&answer));
-    Ok(Outcome::change(answer.body(), Change::PutKey(key)))
+    let body = answer.body();
+    Ok(Outcome {
+        body,
+        changes: changes(context.state, key),
+    })
 }
 
 /// CancelKeyDeletion: the key is disabled from then on, not enabled.
@@ -111,11 +124,19 @@ pub(super) fn cancel_key_deletion(
     let mut key = Key::clone(permit.key());
     key.state = KeyState::Disabled;
     key.deletion_date = None;
+    if !key.is_replica() {
+        let mut set = key.related_set();
+        set.deletion_window = None;
+        key.set_related(set);
+    }
     context.event.changed(audit::key_id(key.arn()));
     let answer = response::CancelKeyDeletion {
         key_id: permit.key().arn(),
     };
-    Ok(Outcome::change(answer.body(), Change::PutKey(key)))
+    Ok(Outcome {
+        body: answer.body(),
+        changes: changes(context.state, key),
+    })
 }
 
 /// The waiting time in days.

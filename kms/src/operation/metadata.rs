@@ -1,6 +1,7 @@
 //! A key as CreateKey and DescribeKey show it.
 
 use crate::key::Key;
+use crate::name;
 use crate::protocol::response::{KeyMetadata, MultiRegionConfiguration, MultiRegionKey};
 use crate::protocol::spec::{KeyManager, KeyState, MultiRegionKeyType};
 
@@ -31,21 +32,29 @@ pub(super) fn of(key: &Key) -> KeyMetadata<'_> {
         key_agreement_algorithms: &[],
         encapsulation_algorithms: &[],
         mac_algorithms: &[],
-        multi_region_configuration: key.id().is_multi_region().then(|| primary_alone(key)),
-        pending_deletion_window_in_days: None,
+        multi_region_configuration: key.id().is_multi_region().then(|| related_keys(key)),
+        pending_deletion_window_in_days: key
+            .multi_region
+            .as_ref()
+            .and_then(|set| set.deletion_window)
+            .filter(|_| key.state == KeyState::PendingReplicaDeletion),
         xks_key_id: None,
         current_key_material_id: key.current().map(|backing| backing.id().as_bytes()),
     }
 }
 
-/// The set of a multi-Region key that has no replicas: there is no way to make any yet.
-fn primary_alone(key: &Key) -> MultiRegionConfiguration<'_> {
+/// The set that a multi-Region key belongs to.
+fn related_keys(key: &Key) -> MultiRegionConfiguration<'_> {
+    let in_region = |region| MultiRegionKey {
+        arn: name::key_arn(region, key.account(), key.id()),
+        region,
+    };
     MultiRegionConfiguration {
-        multi_region_key_type: MultiRegionKeyType::Primary,
-        primary_key: MultiRegionKey {
-            arn: key.arn(),
-            region: key.region(),
+        multi_region_key_type: match key.is_replica() {
+            false => MultiRegionKeyType::Primary,
+            true => MultiRegionKeyType::Replica,
         },
-        replica_keys: Vec::new(),
+        primary_key: in_region(key.primary_region()),
+        replica_keys: key.replica_regions().map(in_region).collect(),
     }
 }

@@ -20,6 +20,7 @@ mod key_state;
 mod life_cycle;
 mod marker;
 mod metadata;
+mod multi_region;
 mod random;
 mod release;
 mod resolve;
@@ -144,6 +145,7 @@ pub(crate) fn perform(
         Request::ListRetirableGrants(request) => grant::list_retirable_grants(context, &request),
         Request::PutKeyPolicy(request) => key_policy::put_key_policy(context, &request),
         Request::ReEncrypt(request) => encryption::re_encrypt(context, &request),
+        Request::ReplicateKey(request) => multi_region::replicate_key(context, &request),
         Request::RetireGrant(request) => grant::retire_grant(context, &request),
         Request::RevokeGrant(request) => grant::revoke_grant(context, &request),
         Request::RotateKeyOnDemand(request) => rotation::rotate_key_on_demand(context, &request),
@@ -157,6 +159,9 @@ pub(crate) fn perform(
             custom_key_store::update_custom_key_store(context, &request)
         }
         Request::UpdateKeyDescription(request) => tag::update_key_description(context, &request),
+        Request::UpdatePrimaryRegion(request) => {
+            multi_region::update_primary_region(context, &request)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::audit;
 use crate::error::KmsError;
 use crate::key::{BackingKey, BackingKeyId, Key, Rotation};
+use crate::multi_region::changes;
 use crate::permit::{Action, Conditions, Permit, action};
 use crate::protocol::response::{self, RotationsListEntry};
 use crate::protocol::spec::{
@@ -16,11 +17,10 @@ use crate::protocol::spec::{
 };
 use crate::protocol::{OperationName, Response, request};
 use crate::rotation::{rotate, rotations_on_demand};
-use crate::state::Change;
 
 use super::key_state::{self, Row};
 use super::marker::{self, Listing};
-use super::{Context, Names, Outcome};
+use super::{Context, Names, Outcome, multi_region};
 
 /// The days from one rotation to the next unless the request says.
 const DEFAULT_PERIOD: u16 = 365;
@@ -114,6 +114,7 @@ pub(super) fn rotate_key_on_demand(
     )?;
     key_state::require(Row::RotateOnDemand, permit.key())?;
     require_symmetric(permit.key())?;
+    require_no_replica(permit.key())?;
     if rotations_on_demand(permit.key()) >= MAX_ROTATIONS_ON_DEMAND {
         return Err(KmsError::LimitExceeded(
             format!(
@@ -145,7 +146,10 @@ pub(super) fn rotate_key_on_demand(
     let answer = response::RotateKeyOnDemand {
         key_id: permit.key().arn(),
     };
-    Ok(Outcome::change(answer.body(), Change::PutKey(key)))
+    Ok(Outcome {
+        body: answer.body(),
+        changes: changes(context.state, key),
+    })
 }
 
 /// ListKeyRotations.
@@ -217,6 +221,7 @@ fn permit_setting<A: Action>(
     if permit.key().origin != Origin::AwsKms {
         return Err(KmsError::wrong_origin(permit.key()));
     }
+    require_no_replica(permit.key())?;
     Ok(permit)
 }
 
@@ -227,7 +232,15 @@ fn set_rotation(context: &mut Context<'_>, key: &Key, rotation: Option<Rotation>
     }
     let mut key = key.clone();
     key.rotation = rotation;
-    Outcome::void(vec![Change::PutKey(key)])
+    Outcome::void(changes(context.state, key))
+}
+
+/// Lets a key pass that is not rotated with another.
+fn require_no_replica(key: &Key) -> Result<(), KmsError> {
+    if key.is_replica() {
+        return multi_region::require_primary(key);
+    }
+    Ok(())
 }
 
 /// Lets a key pass whose material can be rotated. AWS does not say more of others.

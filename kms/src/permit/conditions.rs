@@ -10,10 +10,12 @@ use attestation::VerifiedDocument;
 
 use crate::grant::{Grant, Grantee};
 use crate::key::Key;
-use crate::name::AliasName;
+use crate::name::{AliasName, Region};
 use crate::policy::{Caller, RequestContext, Values, keys};
 use crate::protocol::EncryptionContext;
-use crate::protocol::spec::{EncryptionAlgorithm, KeyPairSpec, KeySpec, KeyUsage, Origin};
+use crate::protocol::spec::{
+    EncryptionAlgorithm, KeyPairSpec, KeySpec, KeyUsage, MultiRegionKeyType, Origin,
+};
 
 use super::Asking;
 
@@ -36,6 +38,10 @@ pub struct Conditions<'a> {
     pub reencrypt_on_same_key: Option<bool>,
     /// `kms:ScheduleKeyDeletionPendingWindowInDays`.
     pub pending_window_in_days: Option<u16>,
+    /// `kms:ReplicaRegion`.
+    pub replica_region: Option<&'a Region>,
+    /// `kms:PrimaryRegion`.
+    pub primary_region: Option<&'a Region>,
     /// `kms:RotationPeriodInDays`.
     pub rotation_period_in_days: Option<u16>,
     /// `kms:BypassPolicyLockoutSafetyCheck`.
@@ -119,7 +125,10 @@ impl Asked<'_> {
             "keyspec" => self.key_spec()?.as_str().into(),
             "keyusage" => self.key_usage()?.as_str().into(),
             "multiregion" => self.multi_region()?.into(),
+            "multiregionkeytype" => self.multi_region_key_type()?.as_str().into(),
+            "primaryregion" => asked.primary_region?.as_str().into(),
             "reencryptonsamekey" => asked.reencrypt_on_same_key?.into(),
+            "replicaregion" => asked.replica_region?.as_str().into(),
             "requestalias" => asked.request_alias?.as_str().into(),
             "resourcealiases" => self.resource_aliases(self.key?),
             "retiringprincipal" => principal(asked.grant?.retiring.as_ref()?)?.into(),
@@ -186,6 +195,22 @@ impl Asked<'_> {
         self.key
             .map(|key| key.id().is_multi_region())
             .or(self.conditions.multi_region)
+    }
+
+    /// Which of its set a key is, or is to be: ReplicateKey makes replicas, CreateKey primary keys.
+    fn multi_region_key_type(&self) -> Option<MultiRegionKeyType> {
+        if !self.multi_region()? {
+            return None;
+        }
+        let is_replica = match self.key {
+            Some(key) => key.is_replica(),
+            None => self.conditions.replica_region.is_some(),
+        };
+        Some(if is_replica {
+            MultiRegionKeyType::Replica
+        } else {
+            MultiRegionKeyType::Primary
+        })
     }
 
     fn resource_aliases(&self, key: &Key) -> Values<'_> {

@@ -84,9 +84,9 @@ pub mod action {
         GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateRandom
         GetKeyPolicy GetKeyRotationStatus ListAliases ListGrants ListKeyPolicies
         ListKeyRotations ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
-        ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant RotateKeyOnDemand
+        ReEncryptFrom ReEncryptTo ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand
         ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateCustomKeyStore
-        UpdateKeyDescription
+        UpdateKeyDescription UpdatePrimaryRegion
     }
 }
 

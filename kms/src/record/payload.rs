@@ -6,6 +6,7 @@
 //! a record is written, from the opened record, which is wiped, when it is read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use attestation::Timestamp;
 use minicbor::{CborLen, Decode, Encode};
@@ -16,8 +17,8 @@ use super::{DomainKey, EdgeSecret};
 use crate::crypto::SecretKey;
 use crate::grant::{Grant, GrantConstraints, GrantId, Grantee};
 use crate::identity_policy::{IdentityPolicy, TrustPolicy};
-use crate::key::{Alias, BackingKey, BackingKeyId, Key, KeyPolicy, Rotation};
-use crate::name::{AccountId, KeyId};
+use crate::key::{Alias, BackingKey, BackingKeyId, Key, KeyPolicy, MultiRegion, Rotation};
+use crate::name::{AccountId, KeyId, Region};
 use crate::principal::{Access, AccessKey, DEFAULT_PATH, Principal, PrincipalKind, Role};
 use crate::protocol::EncryptionContext;
 use crate::protocol::spec::{GrantOperation, KeySpec, KeyState, KeyUsage, Origin, RotationType};
@@ -83,8 +84,20 @@ pub(super) struct KeyPayload<'a> {
     tags: BTreeMap<&'a str, &'a str>,
     #[n(12)]
     backing: Vec<BackingKeyPayload<'a>>,
+    #[b(13)]
+    multi_region: Option<MultiRegionPayload<'a>>,
     #[n(14)]
     rotation: Option<RotationPayload>,
+}
+
+#[derive(CborLen, Decode, Encode)]
+struct MultiRegionPayload<'a> {
+    #[b(0)]
+    primary: &'a str,
+    #[b(1)]
+    replicas: Vec<&'a str>,
+    #[n(2)]
+    deletion_window: Option<u16>,
 }
 
 #[derive(CborLen, Decode, Encode)]
@@ -130,6 +143,11 @@ impl<'a> KeyPayload<'a> {
             policy: key.policy.as_ref().map(|policy| &**policy.text()),
             tags: tags.collect(),
             backing: backing.collect(),
+            multi_region: key.multi_region.as_deref().map(|set| MultiRegionPayload {
+                primary: set.primary.as_str(),
+                replicas: set.replicas.iter().map(Region::as_str).collect(),
+                deletion_window: set.deletion_window,
+            }),
             rotation: key.rotation.map(|rotation| RotationPayload {
                 period_in_days: rotation.period_in_days,
                 next: rotation.next.as_millis(),
@@ -159,6 +177,14 @@ impl<'a> KeyPayload<'a> {
         key.state = KeyState::from_name(self.state)?;
         key.deletion_date = self.deletion_date.map(Timestamp::from_millis);
         key.policy = self.policy.map(KeyPolicy::stored);
+        if let Some(set) = self.multi_region {
+            let replicas = set.replicas.into_iter().map(str::parse);
+            key.multi_region = Some(Arc::new(MultiRegion {
+                primary: set.primary.parse().ok()?,
+                replicas: replicas.collect::<Result<_, _>>().ok()?,
+                deletion_window: set.deletion_window,
+            }));
+        }
         key.rotation = self.rotation.map(|rotation| Rotation {
             period_in_days: rotation.period_in_days,
             next: Timestamp::from_millis(rotation.next),

@@ -25,7 +25,7 @@ use crate::record::{DomainKey, Head, SessionToken, session_token};
 use tables::Tables;
 
 pub use crate::grant::{Grant, GrantId, Grantee};
-pub use crate::key::{Alias, BackingKey, BackingKeyId, Key, Rotation};
+pub use crate::key::{Alias, BackingKey, BackingKeyId, Key, MultiRegion, Rotation};
 pub use crate::principal::{AccessKey, Principal};
 pub use crate::record::{EdgeSecret, RecordId, RootKey, StateError};
 pub use batch::{Batch, Change, Transaction};

@@ -367,6 +367,16 @@ fn every_operation_on(key: &str, blob: &Value) -> Vec<(&'static str, &'static st
             json!({"KeyId": key}),
         ),
         (
+            "ReplicateKey",
+            "ReplicateKey",
+            json!({"KeyId": key, "ReplicaRegion": "us-west-2"}),
+        ),
+        (
+            "UpdatePrimaryRegion",
+            "UpdatePrimaryRegion",
+            json!({"KeyId": key, "PrimaryRegion": "us-west-2"}),
+        ),
+        (
             "TagResource",
             "TagResource",
             json!({"KeyId": key, "Tags": []}),

@@ -20,6 +20,7 @@ mod expiry;
 mod grants;
 mod iam;
 mod keys;
+mod multi_region;
 mod policies;
 mod query;
 mod rotation;

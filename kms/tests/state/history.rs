@@ -1,6 +1,7 @@
 //! Random histories: what calls might do to a small world.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kms::Timestamp;
 use kms::grant::{Grant, GrantConstraints, GrantId, Grantee};
@@ -11,7 +12,7 @@ use kms::principal::{Access, AccessKey, Principal, Role};
 use kms::protocol::spec::{GrantOperation, KeyState, RotationType};
 use kms::record::EdgeSecret;
 use kms::sigv4::SecretAccessKey;
-use kms::state::{Alias, BackingKey, Change, Key, Rotation};
+use kms::state::{Alias, BackingKey, Change, Key, MultiRegion, Rotation};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand_core::CryptoRng;
@@ -207,6 +208,15 @@ impl Edit {
         if key.state == KeyState::PendingDeletion {
             key.deletion_date = Some(Timestamp::from_secs(u64::from(value) + 100));
         }
+        key.multi_region = value.is_multiple_of(3).then(|| {
+            Arc::new(MultiRegion {
+                primary: self::region(value % 2),
+                replicas: (0..value % 5)
+                    .map(|n| format!("xx-test-{n}").parse().unwrap())
+                    .collect(),
+                deletion_window: value.is_multiple_of(2).then(|| value.into()),
+            })
+        });
         key.rotation = value.is_multiple_of(4).then(|| Rotation {
             period_in_days: 90 + u16::from(value),
             next: Timestamp::from_secs(u64::from(value) + 200),
@@ -270,7 +280,7 @@ pub(crate) fn describe_key(key: &Key) -> (String, String) {
     });
     let backing: Vec<_> = backing.collect();
     let thing = format!(
-        "{} {:?} {} {} {} {} {} {:?} {:?} {:?} {:?} {backing:?}",
+        "{} {:?} {} {} {} {} {} {:?} {:?} {:?} {:?} {:?} {backing:?}",
         key.arn(),
         key.created,
         key.description,
@@ -282,6 +292,7 @@ pub(crate) fn describe_key(key: &Key) -> (String, String) {
         key.policy.as_ref().map(KeyPolicy::text),
         key.tags,
         key.rotation,
+        key.multi_region,
     );
     (format!("key {account} {region} {id}"), thing)
 }

@@ -8,6 +8,7 @@ mod cryptography;
 mod custom_key_stores;
 mod grants;
 mod keys;
+mod multi_region;
 mod policies;
 mod rotation;
 mod shape;
@@ -31,6 +32,7 @@ pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, ListKeys,
     ScheduleKeyDeletion, Tag,
 };
+pub use multi_region::{ReplicateKey, UpdatePrimaryRegion};
 pub use policies::{GetKeyPolicy, ListKeyPolicies, PutKeyPolicy};
 pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations,
@@ -84,6 +86,7 @@ pub enum Request<'a> {
     ListRetirableGrants(ListRetirableGrants<'a>),
     PutKeyPolicy(PutKeyPolicy<'a>),
     ReEncrypt(ReEncrypt<'a>),
+    ReplicateKey(ReplicateKey<'a>),
     RetireGrant(RetireGrant<'a>),
     RevokeGrant(RevokeGrant<'a>),
     RotateKeyOnDemand(RotateKeyOnDemand<'a>),
@@ -93,6 +96,7 @@ pub enum Request<'a> {
     UpdateAlias(UpdateAlias<'a>),
     UpdateCustomKeyStore(UpdateCustomKeyStore<'a>),
     UpdateKeyDescription(UpdateKeyDescription<'a>),
+    UpdatePrimaryRegion(UpdatePrimaryRegion<'a>),
 }
 
 /// Reads the body of a request.
@@ -171,6 +175,7 @@ fn read<'a>(
         }
         Name::PutKeyPolicy => PutKeyPolicy::read(members).map(Request::PutKeyPolicy),
         Name::ReEncrypt => ReEncrypt::read(members).map(Request::ReEncrypt),
+        Name::ReplicateKey => ReplicateKey::read(members).map(Request::ReplicateKey),
         Name::RetireGrant => RetireGrant::read(members).map(Request::RetireGrant),
         Name::RevokeGrant => RevokeGrant::read(members).map(Request::RevokeGrant),
         Name::RotateKeyOnDemand => RotateKeyOnDemand::read(members).map(Request::RotateKeyOnDemand),
@@ -185,6 +190,9 @@ fn read<'a>(
         }
         Name::UpdateKeyDescription => {
             UpdateKeyDescription::read(members).map(Request::UpdateKeyDescription)
+        }
+        Name::UpdatePrimaryRegion => {
+            UpdatePrimaryRegion::read(members).map(Request::UpdatePrimaryRegion)
         }
         _ => Err(KmsError::UnsupportedOperation(
             format!("{operation} is not supported by this server.").into(),

@@ -44,6 +44,7 @@ pub(super) const SERVICE_PRINCIPAL: Text = Text::of_pattern(
     |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'),
 );
 pub(super) const SOURCE_ARN: Text = Text::of_length(20..=512);
+pub(super) const REGION: Text = Text::of_form(1..=32, r"^([a-z]+-){2,3}\d+$", Region::is_name);
 pub(super) const TAG_KEY: Text = Text::of_length(1..=128);
 pub(super) const TAG_VALUE: Text = Text::of_length(0..=256);
 pub(super) const TRUST_ANCHOR_CERTIFICATE: Text = Text::of_length(1..=5000);

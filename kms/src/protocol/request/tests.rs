@@ -130,6 +130,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         "CiphertextBlob SourceEncryptionContext SourceKeyId DestinationKeyId DestinationEncryptionContext SourceEncryptionAlgorithm DestinationEncryptionAlgorithm GrantTokens DryRun DryRunModifiers",
         "DestinationKeyId",
     ),
+    (
+        Name::ReplicateKey,
+        "KeyId ReplicaRegion Policy BypassPolicyLockoutSafetyCheck Description Tags",
+        "KeyId ReplicaRegion",
+    ),
     (Name::RetireGrant, "GrantToken KeyId GrantId DryRun", ""),
     (Name::RevokeGrant, "KeyId GrantId DryRun", "KeyId GrantId"),
     (Name::RotateKeyOnDemand, "KeyId", "KeyId"),
@@ -154,6 +159,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         Name::UpdateKeyDescription,
         "KeyId Description",
         "KeyId Description",
+    ),
+    (
+        Name::UpdatePrimaryRegion,
+        "KeyId PrimaryRegion",
+        "KeyId PrimaryRegion",
     ),
 ];
 

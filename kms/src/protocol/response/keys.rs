@@ -165,7 +165,7 @@ pub struct KeyMetadata<'a> {
 }
 
 impl KeyMetadata<'_> {
-    fn write(&self, o: &mut Object<'_>) {
+    pub(super) fn write(&self, o: &mut Object<'_>) {
         o.display("AWSAccountId", self.aws_account_id);
         o.display("KeyId", self.key_id);
         o.text("Arn", self.arn);
@@ -229,14 +229,14 @@ impl MultiRegionConfiguration<'_> {
 /// One key of a multi-Region set.
 pub struct MultiRegionKey<'a> {
     /// Its ARN.
-    pub arn: &'a str,
+    pub arn: String,
     /// Its region.
     pub region: &'a Region,
 }
 
 impl MultiRegionKey<'_> {
     fn write(&self, o: &mut Object<'_>) {
-        o.text("Arn", self.arn);
+        o.text("Arn", &self.arn);
         o.text("Region", self.region.as_str());
     }
 }

@@ -9,6 +9,7 @@ mod cryptography;
 mod custom_key_stores;
 mod grants;
 mod keys;
+mod multi_region;
 mod policies;
 mod rotation;
 mod tags;
@@ -26,6 +27,7 @@ pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, ListKeys,
     MultiRegionConfiguration, MultiRegionKey, ScheduleKeyDeletion,
 };
+pub use multi_region::ReplicateKey;
 pub use policies::{GetKeyPolicy, ListKeyPolicies};
 pub use rotation::{GetKeyRotationStatus, ListKeyRotations, RotateKeyOnDemand, RotationsListEntry};
 pub use tags::{ListResourceTags, TagEntry};

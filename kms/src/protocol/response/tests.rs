@@ -186,7 +186,7 @@ fn a_plain_key_has_these_metadata() {
 fn a_key_with_everything_has_all_metadata() {
     let region = "us-east-1".parse().expect("a region");
     let key = || MultiRegionKey {
-        arn: ARN,
+        arn: ARN.to_owned(),
         region: &region,
     };
     let key_metadata = KeyMetadata {
