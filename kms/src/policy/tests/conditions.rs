@@ -378,6 +378,10 @@ fn arns_are_compared_part_by_part() {
     let last = r#""arn:aws:sns:*:*:a:b*""#;
     assert!(operator("ArnLike", last, &["arn:aws:sns:eu:1:a:bcd"]));
     assert!(!operator("ArnLike", last, &["arn:aws:sns:eu:1:a"]));
+    // The sixth part holds all colons that follow, and wildcards reach over them there.
+    let across = r#""arn:aws:sns:*:*:a*:d""#;
+    assert!(operator("ArnLike", across, &["arn:aws:sns:eu:1:a:b:c:d"]));
+    assert!(!operator("ArnLike", across, &["arn:aws:sns:eu:1:a:b:c"]));
 }
 
 #[test]
