@@ -189,6 +189,85 @@ def test_a_session(role, sts, client):
     assert arn in caught.value.response["Error"]["Message"]
 
 
+def test_a_policy_opens_a_key_and_closes_it(iam, user, client, key):
+    name, access_key = user
+    kms = client("kms", access_key)
+    with refused(400, "AccessDeniedException"):
+        kms.encrypt(KeyId=key, Plaintext=b"x")
+    statement = {"Effect": "Allow", "Action": ["kms:Encrypt", "kms:Decrypt"], "Resource": key}
+    allow = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="use", PolicyDocument=allow)
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    with refused(400, "AccessDeniedException"):
+        kms.list_keys()
+    statement = {"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}
+    deny = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="stop", PolicyDocument=deny)
+    with refused(400, "AccessDeniedException") as caught:
+        kms.decrypt(CiphertextBlob=blob)
+    assert "with an explicit deny in an identity-based policy" in caught.value.response["Error"]["Message"]
+    iam.delete_user_policy(UserName=name, PolicyName="stop")
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+
+
+def test_a_role_opens_a_key_for_a_while(iam, role, sts, client, key):
+    iam.put_role_policy(
+        RoleName=role["RoleName"], PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL)
+    )
+    credentials = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s-1")["Credentials"]
+    session = client("kms", credentials)
+    blob = session.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    assert session.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+
+    statement = {"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}
+    limit = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    answer = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s-2", Policy=limit)
+    assert 0 < answer["PackedPolicySize"] <= 100
+    session = client("kms", answer["Credentials"])
+    session.encrypt(KeyId=key, Plaintext=b"x")
+    with refused(400, "AccessDeniedException") as caught:
+        session.decrypt(CiphertextBlob=blob)
+    told = caught.value.response["Error"]["Message"]
+    assert "because no session policy allows the kms:Decrypt action" in told
+
+
+def test_boto3_assumes_roles_by_itself(iam, role, server, key, tmp_path, monkeypatch):
+    """A profile with `role_arn`, as people have them in ~/.aws/config."""
+    iam.put_role_policy(
+        RoleName=role["RoleName"], PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL)
+    )
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile base]\naws_access_key_id = {server.access_key}\n"
+        f"aws_secret_access_key = {server.secret_key}\n"
+        f"[profile worker]\nrole_arn = {role['Arn']}\nsource_profile = base\nrole_session_name = me\n"
+        f"region = {REGION}\nendpoint_url = {server.url}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    session = boto3.session.Session(profile_name="worker")
+    assert session.client("sts").get_caller_identity()["Arn"].endswith(f"{role['RoleName']}/me")
+    session.client("kms").encrypt(KeyId=key, Plaintext=b"x")
+
+
+def test_trust_with_an_external_id(iam, user, client):
+    name, access_key = user
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/{name}"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": "shared"}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = iam.create_role(RoleName="of-a-partner", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    sts = client("sts", access_key)
+    sts.assume_role(RoleArn=arn, RoleSessionName="s-1", ExternalId="shared")
+    for wrong in ({}, {"ExternalId": "other"}):
+        with refused(403, "AccessDenied"):
+            sts.assume_role(RoleArn=arn, RoleSessionName="s-1", **wrong)
+
+
 def test_tampered_session_tokens(role, sts, client):
     credentials = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s-1")["Credentials"]
     token = bytearray(base64.b64decode(credentials["SessionToken"]))
