@@ -5,8 +5,9 @@
 mod test_random;
 
 use kms::Timestamp;
+use kms::identity_policy::TrustPolicy;
 use kms::name::{AccountId, KeyId};
-use kms::principal::{Access, PrincipalKind};
+use kms::principal::{Access, Principal, PrincipalKind, Role};
 use kms::protocol::spec::KeyState;
 use kms::seed::{Seed, SeedError};
 use kms::state::{Batch, Change, RootKey, State};
@@ -63,6 +64,23 @@ fn the_documented_example_makes_what_it_says() {
     assert!(access_key.active);
     let bob = state.access_key("test").unwrap();
     assert_eq!(&*bob.principal, "arn:aws:iam::000000000000:user/bob");
+
+    let carol = state.principal("arn:aws:iam::123456789012:user/carol");
+    let carol = carol.unwrap();
+    assert_eq!(carol.access, Access::None);
+    let names: Vec<_> = carol.policies.keys().map(|name| &**name).collect();
+    assert_eq!(names, ["read"]);
+    assert!(carol.policies["read"].text().contains("kms:Decrypt"));
+    let worker = state.principal("arn:aws:iam::123456789012:role/worker");
+    let worker = worker.unwrap();
+    assert_eq!(worker.access, Access::None);
+    let PrincipalKind::Role(role) = worker.kind() else {
+        panic!("a role");
+    };
+    assert!(role.id().starts_with("AROA") && role.id().len() == 21);
+    assert!(role.trust.text().contains("user/carol"));
+    assert_eq!(role.max_session_seconds, 7200);
+    assert!(worker.policies["encrypt"].text().contains("kms:Encrypt"));
 
     let region = "us-east-1".parse().unwrap();
     let id: KeyId = "1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
@@ -132,6 +150,62 @@ fn a_user_may_have_two_access_keys() {
     );
     assert_eq!(state.principals().count(), 1);
     assert_eq!(state.access_keys().count(), 2);
+}
+
+#[test]
+fn a_name_is_given_once_whatever_its_case() {
+    let role = Role::new("worker", "AROAEXAMPLE", TrustPolicy::stored("{}"));
+    let user = Principal::user_under(account(), "/team/", "bob", "AIDABOB", NOW);
+    let mut batch = Batch::new(empty());
+    batch.push(vec![
+        Change::PutPrincipal(user),
+        Change::PutPrincipal(Principal::role(account(), "/", role, NOW)),
+    ]);
+    let (state, _) = batch.seal(&mut TestRandom::new(3));
+    let user = |name: &str, key: &str, more: &str| {
+        format!(r#"{{"name": "{name}", "access_key_id": "{key}", "secret_access_key": "s"{more}}}"#)
+    };
+    let users = |users: &[String]| format!(r#"{{"users": [{}]}}"#, users.join(","));
+    let role = |name: &str| {
+        let trust = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}}"#;
+        format!(r#"{{"name": "{name}", "trust_policy": {trust}}}"#)
+    };
+    let roles = |roles: &[String]| format!(r#"{{"roles": [{}]}}"#, roles.join(","));
+    let taken = "is taken, in another case or under a path, in the store; change the seed, or start with another store (an empty data folder)";
+    for (seed, expected) in [
+        (
+            users(&[user("bob", "A", "")]),
+            format!("users[0].name: {taken}"),
+        ),
+        (roles(&[role("Worker")]), format!("roles[0].name: {taken}")),
+        (
+            users(&[user("a", "A", ""), user("A", "B", "")]),
+            "users[1].name: occurs in another case".to_owned(),
+        ),
+        (
+            users(&[user("a", "A", ""), user("a", "B", r#", "policies": {}"#)]),
+            "users[1].policies: must be the same wherever the user is listed".to_owned(),
+        ),
+        (
+            roles(&[role("r"), role("r")]),
+            "roles[1].name: occurs twice".to_owned(),
+        ),
+    ] {
+        let error = changes(&seed, &state).err().unwrap().to_string();
+        assert_eq!(error, expected, "{seed}");
+    }
+    assert!(
+        changes(&roles(&[role("worker")]), &state)
+            .unwrap()
+            .is_empty()
+    );
+    // A user and a role may have one name.
+    let both = format!(
+        r#"{{"users": [{}], "roles": [{}]}}"#,
+        user("a", "A", ""),
+        role("a")
+    );
+    assert_eq!(changes(&both, &state).unwrap().len(), 3);
 }
 
 #[test]
@@ -220,11 +294,11 @@ fn errors_say_where_and_quote_no_secret() {
         (r#""hidden""#, "line 1, column 8: expected struct Seed"),
         (
             " []",
-            "line 1, column 1: expected an object with `users` and `keys`",
+            "line 1, column 1: expected an object with `users`, `roles` and `keys`",
         ),
         (
             r#"{"user": []}"#,
-            "line 1, column 7: unknown field `user`, expected `users` or `keys`",
+            "line 1, column 7: unknown field `user`, expected one of `users`, `roles`, `keys`",
         ),
         (
             r#"{"users": [{"name": "a", "access_key_id": "A"}]}"#,
@@ -245,6 +319,24 @@ fn errors_say_where_and_quote_no_secret() {
         (
             &user("a", "A", ""),
             "users[0].secret_access_key: must not be empty",
+        ),
+        (
+            r#"{"users": [{"name": "a", "access_key_id": "A", "secret_access_key": "hidden",
+                "policies": {"p": {"Version": "2012-10-17"}}}]}"#,
+            "users[0].policies.p: is no identity policy: Syntax errors in policy.",
+        ),
+        (
+            r#"{"users": [{"name": "a", "access_key_id": "A", "secret_access_key": "hidden",
+                "policies": {"p q": "{}"}}]}"#,
+            "users[0].policies.p q: must have a name of 1 to 128 letters, digits and _+=,.@-",
+        ),
+        (
+            r#"{"roles": [{"name": "r", "trust_policy": "nonsense"}]}"#,
+            "roles[0].trust_policy: is no trust policy: This policy contains invalid Json",
+        ),
+        (
+            r#"{"roles": [{"name": "r", "trust_policy": "", "max_session_duration": 60}]}"#,
+            "roles[0].max_session_duration: must be 3600 to 43200 seconds",
         ),
         (
             &key("").replace("1234abcd-", "1234ABCD-"),

@@ -1,8 +1,10 @@
-//! Seeds: keys, ids, aliases and users that a test set-up wants to find, from a file.
+//! Seeds: keys, ids, aliases, users and roles that a test set-up wants to find, from a file.
 //!
 //! A seed creates what is missing and leaves alone what is there, so a server can be
 //! started with the same seed again and again. For development only: what is in a file is
 //! no secret. The format is described in `docs/seed.md`.
+
+mod principals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -16,10 +18,12 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::Timestamp;
 use crate::crypto::SecretKey;
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
-use crate::principal::{Access, AccessKey, Principal};
+use crate::principal::AccessKey;
 use crate::protocol::spec::KeyState;
 use crate::sigv4::SecretAccessKey;
 use crate::state::{Alias, BackingKey, Change, Key, State};
+
+use principals::{Documents, SeedRole, Wanted, What, check_name, missing};
 
 /// A seed as its file says it.
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -28,10 +32,12 @@ pub struct Seed {
     #[serde(default)]
     users: Vec<User>,
     #[serde(default)]
+    roles: Vec<SeedRole>,
+    #[serde(default)]
     keys: Vec<SeedKey>,
 }
 
-/// A user with full rights, and an access key.
+/// A user, with full rights unless it has policies, and an access key.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct User {
@@ -40,6 +46,8 @@ struct User {
     secret_access_key: Secret,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policies: Option<Documents>,
     #[serde(default)]
     replace_access_key: bool,
 }
@@ -122,7 +130,7 @@ impl Seed {
             return Err(SeedError::Json {
                 line: 1,
                 column: 1,
-                what: "expected an object with `users` and `keys`".to_owned(),
+                what: "expected an object with `users`, `roles` and `keys`".to_owned(),
             });
         }
         let seed: Self = serde_json::from_slice(json).map_err(|error| json_error(&error))?;
@@ -146,6 +154,7 @@ impl Seed {
                 access_key_id: access_key_id.to_owned(),
                 secret_access_key: Secret(secret_access_key.to_owned()),
                 account: None,
+                policies: None,
                 replace_access_key: true,
             });
         }
@@ -168,13 +177,11 @@ impl Seed {
         let resolved = self.resolve(account)?;
         resolved.reject_duplicates()?;
         let mut changes = Vec::new();
-        let mut made = BTreeSet::new();
+        let users = resolved.users.iter().map(|user| &user.wanted);
+        let wanted: Vec<_> = users.chain(&resolved.roles).collect();
+        let principals = missing(&wanted, state, now, random)?;
+        changes.extend(principals.into_iter().map(Change::PutPrincipal));
         for user in &resolved.users {
-            let arn = name::user_arn(user.account, user.name);
-            if state.principal(&arn).is_none() && made.insert(arn) {
-                let principal = Principal::user(user.account, user.name, Access::Full, now, random);
-                changes.push(Change::PutPrincipal(principal));
-            }
             changes.extend(user.access_key(state, now)?.map(Change::PutAccessKey));
         }
         for key in &resolved.keys {
@@ -198,10 +205,13 @@ impl Seed {
     fn resolve(&self, default: AccountId) -> Result<Resolved<'_>, SeedError> {
         let users = self.users.iter().enumerate();
         let users = users.map(|(index, user)| user.resolve(format!("users[{index}]"), default));
+        let roles = self.roles.iter().enumerate();
+        let roles = roles.map(|(index, role)| role.resolve(format!("roles[{index}]"), default));
         let keys = self.keys.iter().enumerate();
         let keys = keys.map(|(index, key)| key.resolve(format!("keys[{index}]"), default));
         Ok(Resolved {
             users: users.collect::<Result<_, _>>()?,
+            roles: roles.collect::<Result<_, _>>()?,
             keys: keys.collect::<Result<_, _>>()?,
         })
     }
@@ -210,13 +220,14 @@ impl Seed {
 /// A seed with every value checked and every default filled in.
 struct Resolved<'a> {
     users: Vec<ResolvedUser<'a>>,
+    roles: Vec<Wanted<'a>>,
     keys: Vec<ResolvedKey<'a>>,
 }
 
 impl Resolved<'_> {
     fn reject_duplicates(&self) -> Result<(), SeedError> {
         let users = self.users.iter().map(|user| {
-            let place = format!("{}.access_key_id", user.place);
+            let place = format!("{}.access_key_id", user.wanted.place);
             (place, user.access_key_id.to_owned())
         });
         let keys = self.keys.iter().flat_map(|key| {
@@ -237,9 +248,7 @@ impl Resolved<'_> {
 }
 
 struct ResolvedUser<'a> {
-    place: String,
-    account: AccountId,
-    name: &'a str,
+    wanted: Wanted<'a>,
     access_key_id: &'a str,
     secret_access_key: &'a str,
     replace_access_key: bool,
@@ -257,31 +266,32 @@ struct ResolvedKey<'a> {
 
 impl User {
     fn resolve(&self, place: String, default: AccountId) -> Result<ResolvedUser<'_>, SeedError> {
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let name_place = format!("{place}.name");
-        let is_name = |byte| is_word(byte) || b"+=,.@-".contains(&byte);
-        check(
-            (1..=64).contains(&self.name.len()) && self.name.bytes().all(is_name),
-            &name_place,
-            "must be 1 to 64 letters, digits and _+=,.@-",
-        )?;
+        check_name(&self.name, &format!("{place}.name"))?;
         let id_place = format!("{place}.access_key_id");
         let id = &self.access_key_id;
         check(
-            (1..=128).contains(&id.len()) && id.bytes().all(|byte| is_word(byte) || byte == b'-'),
+            (1..=128).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')),
             &id_place,
             "must be 1 to 128 letters, digits, _ and -",
         )?;
         let secret_place = format!("{place}.secret_access_key");
         let secret = &self.secret_access_key.0;
         check(!secret.is_empty(), &secret_place, "must not be empty")?;
+        let policies = self.policies.as_ref();
+        let policies = policies.map(|documents| principals::policies(documents, &place));
         Ok(ResolvedUser {
-            account: account(self.account.as_deref(), &place, default)?,
-            name: &self.name,
             access_key_id: id,
             secret_access_key: secret,
             replace_access_key: self.replace_access_key,
-            place,
+            wanted: Wanted {
+                account: account(self.account.as_deref(), &place, default)?,
+                name: &self.name,
+                what: What::User(policies.transpose()?),
+                place,
+            },
         })
     }
 }
@@ -289,7 +299,7 @@ impl User {
 impl ResolvedUser<'_> {
     /// The access key, unless it exists.
     fn access_key(&self, state: &State, now: Timestamp) -> Result<Option<AccessKey>, SeedError> {
-        let principal = name::user_arn(self.account, self.name);
+        let principal = name::user_arn(self.wanted.account, self.wanted.name);
         let conflict = state
             .access_key(self.access_key_id)
             .map(|present| self.conflict(&principal, present));
@@ -297,7 +307,7 @@ impl ResolvedUser<'_> {
             Some(None) => return Ok(None),
             Some(Some((member, what))) if !self.replace_access_key => {
                 return Err(SeedError::Conflict {
-                    place: format!("{}.{member}", self.place),
+                    place: format!("{}.{member}", self.wanted.place),
                     what,
                 });
             }
