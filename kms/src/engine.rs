@@ -17,6 +17,8 @@
 //! 7. the key's state, its usage, the algorithm;
 //! 8. the end of a dry run;
 //! 9. the operation.
+//!
+//! A call that posts a form is one of IAM or STS and goes to [`iam`].
 
 use std::sync::Arc;
 

@@ -375,6 +375,14 @@ pub(crate) fn is_root_arn(text: &str) -> bool {
     })
 }
 
+/// The account and the role's name in the ARN of a session.
+pub(crate) fn role_of_session(arn: &str) -> Option<(AccountId, &str)> {
+    let (account, resource) = arn.strip_prefix("arn:aws:sts::")?.split_once(':')?;
+    let (role, session) = resource.strip_prefix("assumed-role/")?.split_once('/')?;
+    let account = account.parse().ok()?;
+    (!session.is_empty()).then_some((account, role))
+}
+
 /// The ARN of an IAM user.
 pub fn user_arn(account: AccountId, name: &str) -> String {
     format!("arn:{PARTITION}:iam::{account}:user/{name}")

@@ -140,7 +140,7 @@ def test_pages(iam):
     assert pages == [names[:3], names[3:6], names[6:]]
 
 
-def test_a_role(iam):
+def test_a_role(iam, sts):
     made = iam.create_role(
         RoleName="worker",
         AssumeRolePolicyDocument=trust(),
@@ -152,7 +152,7 @@ def test_a_role(iam):
     assert found["AssumeRolePolicyDocument"] == json.loads(trust())
     assert found["Description"] == "a <worker> & more" and found["MaxSessionDuration"] == 7200
     assert "worker" in [role["RoleName"] for role in iam.list_roles()["Roles"]]
-    other = trust(f"arn:aws:iam::{ACCOUNT}:user/alice")
+    other = trust(sts.get_caller_identity()["Arn"])
     iam.update_assume_role_policy(RoleName="worker", PolicyDocument=other)
     assert iam.get_role(RoleName="worker")["Role"]["AssumeRolePolicyDocument"] == json.loads(other)
     iam.put_role_policy(RoleName="worker", PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL))
@@ -173,6 +173,12 @@ def test_what_is_no_policy(iam, user):
             iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=text)
         with pytest.raises(iam.exceptions.MalformedPolicyDocumentException):
             iam.create_role(RoleName="r", AssumeRolePolicyDocument=text)
+
+
+def test_nobody_is_trusted_who_does_not_exist(iam):
+    nobody = f"arn:aws:iam::{ACCOUNT}:user/nobody"
+    with refused(400, "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{nobody}"'):
+        iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust(nobody))
 
 
 def test_a_session(role, sts, client):

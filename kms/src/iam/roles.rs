@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::{self, iso8601};
 use crate::identity_policy::TrustPolicy;
+use crate::policy::{PolicyError, PrincipalName};
 use crate::principal::{DEFAULT_PATH, IdentityKind, Principal, PrincipalKind, Role, unique_id};
 use crate::state::Change;
 
@@ -24,7 +25,7 @@ pub(super) fn create(
 ) -> Result<Outcome, IamError> {
     let path = request.path.as_deref().unwrap_or(DEFAULT_PATH);
     context.permitted_new(IdentityKind::Role, path, &request.name)?;
-    let trust = trust_policy(&request.trust)?;
+    let trust = trust_policy(context, &request.trust)?;
     let id = unique_id("AROA", context.random);
     let mut role = Role::new(&request.name, &id, trust);
     role.description = request.description.as_deref().map(Into::into);
@@ -93,15 +94,27 @@ pub(super) fn update_trust(
     document: &str,
 ) -> Result<Outcome, IamError> {
     let mut principal = context.permitted(IdentityKind::Role, name)?;
-    let trust = trust_policy(document)?;
+    let trust = trust_policy(context, document)?;
     if let Some(role) = principal.role_mut() {
         role.trust = trust;
     }
     Ok(context.void(Change::PutPrincipal(principal)))
 }
 
-fn trust_policy(document: &str) -> Result<TrustPolicy, IamError> {
+/// Takes a trust policy whose principals exist.
+fn trust_policy(context: &Context<'_>, document: &str) -> Result<TrustPolicy, IamError> {
     let trust = TrustPolicy::parse(document)?;
+    let stranger = trust
+        .policy()
+        .principal_names()
+        .find_map(|name| match name {
+            PrincipalName::Arn(arn) if !context.state.is_principal(arn) => Some(arn.to_owned()),
+            _ => None,
+        });
+    if let Some(name) = stranger {
+        let kind = "AWS".to_owned();
+        return Err(PolicyError::InvalidPrincipal { kind, name }.into());
+    }
     if size(document) > MOST_OF_TRUST_POLICY {
         return Err(IamError::LimitExceeded(format!(
             "Cannot exceed quota for ACLSizePerRole: {MOST_OF_TRUST_POLICY}"

@@ -17,7 +17,7 @@ pub enum Kind {
     Key = 2,
     /// An alias of a KMS key.
     Alias = 3,
-    /// A user, or the root user of an account.
+    /// A user, a role, or the root user of an account.
     Principal = 4,
     /// An access key of a principal.
     AccessKey = 5,

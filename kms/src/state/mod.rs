@@ -183,9 +183,15 @@ impl State {
         self.tables.principals.get(arn)
     }
 
-    /// Whether an ARN may stand for somebody: the account of a root user need not be known here.
+    /// Whether an ARN may stand for somebody: the account of a root user need not be known here,
+    /// and of a session its role has to exist.
     pub(crate) fn is_principal(&self, arn: &str) -> bool {
-        self.principal(arn).is_some() || name::is_root_arn(arn)
+        let is_session = || {
+            let (account, name) = name::role_of_session(arn)?;
+            let role = self.identity(account, IdentityKind::Role, name)?;
+            Some(role.name() == Some(name))
+        };
+        self.principal(arn).is_some() || name::is_root_arn(arn) || is_session() == Some(true)
     }
 
     /// All principals, in the order of their ARNs.

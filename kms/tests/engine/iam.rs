@@ -2,10 +2,15 @@
 
 use kms::KmsError;
 use kms::engine::Route;
+use kms::iam::Action;
 use kms::principal::Access;
+use kms::sigv4::Service;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 
-use crate::query::{FORM, IAM, form, text, texts};
+use crate::query::{FORM, IAM, STS, form, text, texts};
 use crate::server::{ACCOUNT, Client, START, Server, as_call, posted, sign_for};
 
 const POLICY: &str =
@@ -825,3 +830,83 @@ fn an_inline_policy_opens_keys() {
     let answer = server.call_as(&bob, "Decrypt", json!({"CiphertextBlob": blob}));
     assert_eq!(answer.error().0, "AccessDeniedException");
 }
+
+#[test]
+fn only_who_exists_can_be_trusted() {
+    let mut server = Server::new();
+    server.create_role("worker", TRUST);
+    server.create_user("Bob");
+    let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role");
+    for (principal, exists) in [
+        (format!("arn:aws:iam::{ACCOUNT}:user/Bob"), true),
+        (format!("arn:aws:iam::{ACCOUNT}:role/worker"), true),
+        (format!("{session}/worker/any"), true),
+        ("arn:aws:iam::444455556666:root".to_owned(), true),
+        (format!("arn:aws:iam::{ACCOUNT}:user/bob"), false),
+        (format!("arn:aws:iam::{ACCOUNT}:user/team/Bob"), false),
+        (format!("arn:aws:iam::{ACCOUNT}:role/Bob"), false),
+        ("arn:aws:iam::444455556666:user/Bob".to_owned(), false),
+        (format!("{session}/Worker/any"), false),
+        (format!("{session}/other/any"), false),
+    ] {
+        let trust = TRUST.replace("arn:aws:iam::111122223333:root", &principal);
+        let parameters = [("RoleName", "worker"), ("PolicyDocument", trust.as_str())];
+        let answer = server.iam("UpdateAssumeRolePolicy", &parameters);
+        if exists {
+            answer.result();
+        } else {
+            let message = format!("Invalid principal in policy: \"AWS\":\"{principal}\"");
+            answer.expect_refusal(400, "MalformedPolicyDocument", &message);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is posted as a form, it is answered in XML, and what is wrong is the caller's.
+    #[test]
+    fn no_form_makes_it_fail(
+        action in select(Action::ALL),
+        names in vec(select(PARAMETERS), 0..5),
+        values in vec("\\PC{0,20}|[a-z]{1,20}|[0-9]{1,6}|\\{\"Statement\":\\[\\]\\}", 5),
+        garbage in vec(any::<u8>(), 0..20),
+    ) {
+        let mut server = Server::new();
+        let parameters: Vec<_> = names.iter().copied().zip(values.iter().map(String::as_str)).collect();
+        let version = if action.service() == Service::Sts { STS } else { IAM };
+        let mut body = form(version, action.as_str(), &parameters).into_bytes();
+        if !garbage.is_empty() {
+            body.push(b'&');
+            body.extend_from_slice(&garbage);
+        }
+        let service = action.service().name();
+        let request = sign_for(service, &Client::of("alice"), posted(FORM, &body), START);
+        let answer = server.send(&request);
+        prop_assert!((200..500).contains(&answer.status), "{}", answer.status);
+        let xml = String::from_utf8(answer.body).unwrap();
+        prop_assert_eq!(text(&xml, "RequestId"), answer.request_id);
+        let allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\u{7f}'..='\u{9f}');
+        prop_assert!(xml.chars().all(allowed));
+    }
+}
+
+/// Parameters that some action has.
+const PARAMETERS: &[&str] = &[
+    "UserName",
+    "RoleName",
+    "PolicyName",
+    "PolicyDocument",
+    "AssumeRolePolicyDocument",
+    "Path",
+    "PathPrefix",
+    "Marker",
+    "MaxItems",
+    "AccessKeyId",
+    "Status",
+    "RoleArn",
+    "RoleSessionName",
+    "DurationSeconds",
+    "Policy",
+    "Description",
+];
