@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import pathlib
 import re
 
 import boto3
@@ -362,3 +363,26 @@ def test_everything_is_there_after_a_restart(tmp_path):
         assert clients("sts", key).get_caller_identity()["Arn"].endswith(":user/team/alice")
         assert iam.get_role(RoleName="worker")["Role"]["RoleId"] == role["RoleId"]
         assert clients("sts", session).get_caller_identity()["Arn"].endswith("assumed-role/worker/s-1")
+
+
+def test_users_and_roles_of_a_seed(tmp_path):
+    """The example of docs/seed.md: carol may decrypt, and encrypts as the role that trusts her."""
+    page = (pathlib.Path(__file__).parents[2] / "docs/seed.md").read_text()
+    seed = tmp_path / "seed.json"
+    seed.write_text(page.split("```json\n")[1].split("```")[0])
+    key = "1234abcd-12ab-34cd-56ef-1234567890ab"
+    with Server("--seed", str(seed)) as server:
+        session = boto3.session.Session("AKIACAROL", "secret", region_name="us-east-1")
+        kms = session.client("kms", endpoint_url=server.url)
+        with refused(400, "AccessDeniedException"):
+            kms.encrypt(KeyId=key, Plaintext=b"x")
+        given = session.client("sts", endpoint_url=server.url).assume_role(
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/worker", RoleSessionName="s-1", DurationSeconds=7200
+        )["Credentials"]
+        as_worker = boto3.session.Session(
+            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name="us-east-1"
+        ).client("kms", endpoint_url=server.url)
+        blob = as_worker.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+        with refused(400, "AccessDeniedException"):
+            as_worker.decrypt(CiphertextBlob=blob)
+        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
