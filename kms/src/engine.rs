@@ -149,10 +149,12 @@ impl Engine {
                 | OperationName::CreateGrant
                 | OperationName::CreateKey
                 | OperationName::DeleteAlias
+                | OperationName::DeleteImportedKeyMaterial
                 | OperationName::DisableKey
                 | OperationName::DisableKeyRotation
                 | OperationName::EnableKey
                 | OperationName::EnableKeyRotation
+                | OperationName::ImportKeyMaterial
                 | OperationName::PutKeyPolicy
                 | OperationName::ReplicateKey
                 | OperationName::RetireGrant
@@ -165,6 +167,7 @@ impl Engine {
                 | OperationName::UpdateKeyDescription
                 | OperationName::UpdatePrimaryRegion,
             ) => Route::Write,
+            Ok(OperationName::GetParametersForImport) => Route::Slow,
             Ok(
                 operation @ (OperationName::GenerateDataKeyPair
                 | OperationName::GenerateDataKeyPairWithoutPlaintext),

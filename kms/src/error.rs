@@ -30,6 +30,8 @@ pub enum KmsError {
     DependencyTimeout(Cow<'static, str>),
     /// The key is disabled.
     Disabled(Cow<'static, str>),
+    /// The import token is older than 24 hours.
+    ExpiredImportToken,
     /// A dry run got as far as the operation itself: it would have succeeded.
     DryRunOperation,
     /// The session that the token belongs to is over.
@@ -38,6 +40,8 @@ pub enum KmsError {
     IncompleteSignature(Cow<'static, str>),
     /// The key named by the caller is not the one that encrypted the ciphertext.
     IncorrectKey,
+    /// The imported material is not what the key expects.
+    IncorrectKeyMaterial(Cow<'static, str>),
     /// The alias name is not allowed.
     InvalidAliasName(Cow<'static, str>),
     /// The ARN is not one of this service, or not allowed here.
@@ -49,6 +53,8 @@ pub enum KmsError {
     InvalidGrantId(Cow<'static, str>),
     /// A grant token is not one of ours.
     InvalidGrantToken(Cow<'static, str>),
+    /// The import token is not one of this key's.
+    InvalidImportToken,
     /// The key's usage or the algorithm does not fit the operation.
     InvalidKeyUsage(Cow<'static, str>),
     /// The pagination marker is not one that a previous page returned.
@@ -173,6 +179,7 @@ impl KmsError {
                 "ExpiredTokenException",
                 Some("The security token included in the request is expired"),
             ),
+            Self::ExpiredImportToken => ("ExpiredImportTokenException", None),
             Self::IncompleteSignature(m) => ("IncompleteSignatureException", Some(m)),
             Self::IncorrectKey => (
                 "IncorrectKeyException",
@@ -185,6 +192,8 @@ impl KmsError {
             Self::InvalidCiphertext => ("InvalidCiphertextException", None),
             Self::InvalidGrantId(m) => ("InvalidGrantIdException", Some(m)),
             Self::InvalidGrantToken(m) => ("InvalidGrantTokenException", Some(m)),
+            Self::IncorrectKeyMaterial(m) => ("IncorrectKeyMaterialException", Some(m)),
+            Self::InvalidImportToken => ("InvalidImportTokenException", None),
             Self::InvalidKeyUsage(m) => ("InvalidKeyUsageException", Some(m)),
             Self::InvalidMarker(m) => ("InvalidMarkerException", Some(m)),
             Self::InvalidSignature(m) => ("InvalidSignatureException", Some(m)),

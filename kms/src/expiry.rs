@@ -1,5 +1,5 @@
-//! What becomes due without a call: keys whose waiting period is over are deleted, and keys that
-//! are to be rotated get new material.
+//! What becomes due without a call: keys whose waiting period is over are deleted, imported material
+//! expires, and keys that are to be rotated get new material.
 //!
 //! AWS deletes a key up to 24 hours after its deletion date, with its aliases and grants. From then
 //! on nothing can decrypt what was encrypted under it. Rotation waits while a key is disabled or about to be
@@ -14,7 +14,7 @@ use crate::audit::Event;
 use crate::multi_region;
 use crate::protocol::spec::RotationType;
 use crate::rotation;
-use crate::state::{Batch, Change, Key, State};
+use crate::state::{BackingKeyId, Batch, Change, Key, State};
 
 /// Does what is due now, to at most so many keys, and returns the events that go to the audit trail
 /// once the batch is committed: one for each thing that happened.
@@ -34,6 +34,8 @@ pub fn settle(
         };
         let due = if key.deletion_date.is_some_and(|date| date <= now) {
             delete(batch.state(), &key, now)
+        } else if let Some(id) = expired_material(&key, now) {
+            delete_material(batch.state(), &key, &id)
         } else {
             rotate(batch.state(), &key, now, random)
         };
@@ -84,6 +86,25 @@ fn delete(state: &State, key: &Key, now: Timestamp) -> Due {
         changes,
         name: "DeleteKey",
         details: json!({ "keyId": key.id().to_string() }),
+    }
+}
+
+/// Imported material whose time is over.
+fn expired_material(key: &Key, now: Timestamp) -> Option<BackingKeyId> {
+    let mut versions = key.backing.iter();
+    let expired = versions.find(|backing| backing.valid_to().is_some_and(|date| date <= now));
+    expired.map(|backing| *backing.id())
+}
+
+/// The expiry of imported material: the key can't be used until the same material is imported
+/// again.
+fn delete_material(state: &State, key: &Key, id: &BackingKeyId) -> Due {
+    let mut without = key.clone();
+    without.remove_import(id);
+    Due {
+        changes: multi_region::changes(state, without),
+        name: "DeleteExpiredKeyMaterial",
+        details: json!({ "keyId": key.id().to_string(), "keyMaterialId": id.to_string() }),
     }
 }
 

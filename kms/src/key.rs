@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 use crate::crypto::{Label, SecretKey, code};
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
 use crate::policy::{Policy, PolicyError};
-use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin, RotationType};
+use crate::protocol::spec::{ExpirationModel, KeySpec, KeyState, KeyUsage, Origin, RotationType};
 
 /// A KMS key of one account and region.
 ///
@@ -44,6 +44,8 @@ pub struct Key {
     pub tags: BTreeMap<String, String>,
     /// The versions of its material that are here, the newest last.
     pub backing: Arc<[BackingKey]>,
+    /// The versions of imported material that are not here, but may come back.
+    pub missing: Box<[MissingMaterial]>,
     /// When new material replaces the current one, if that is to happen by itself.
     pub rotation: Option<Rotation>,
     /// The set of related keys of a multi-Region key that has or is a replica.
@@ -96,6 +98,7 @@ impl Key {
             policy: None,
             tags: BTreeMap::new(),
             backing,
+            missing: Box::default(),
             rotation: None,
             multi_region: None,
         }
@@ -141,16 +144,19 @@ impl Key {
 
     /// The version of the material that encrypts; `None` before there is any.
     pub fn current(&self) -> Option<&BackingKey> {
-        self.backing.last()
+        self.backing.iter().rfind(|backing| !backing.is_pending())
     }
 
-    /// When something happens to it without a call: it is deleted, or its material is rotated.
+    /// When something happens to it without a call: it is deleted, or its material expires or is
+    /// rotated.
     ///
     /// Rotation waits while the key can't be used, and a replica is rotated with its primary key.
     pub fn due(&self) -> Option<Timestamp> {
         let rotation = self.rotation.map(|rotation| rotation.next);
         let rotation = rotation.filter(|_| self.state == KeyState::Enabled && !self.is_replica());
-        [self.deletion_date, rotation].into_iter().flatten().min()
+        let expiry = self.backing.iter().filter_map(BackingKey::valid_to).min();
+        let dates = [self.deletion_date, expiry, rotation].into_iter();
+        dates.flatten().min()
     }
 
     /// The version of the material that a ciphertext names.
@@ -248,6 +254,42 @@ pub struct BackingKey {
     material: SecretKey,
     /// How it took the place of the version before; `None` for a key's first.
     pub rotation: Option<RotationType>,
+    /// What else is known of it, if it was imported.
+    pub import: Option<Arc<Import>>,
+}
+
+/// What is known of imported material, besides the material.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Import {
+    /// What whoever imported it says about it.
+    pub description: Option<Box<str>>,
+    /// When it expires.
+    pub valid_to: Option<Timestamp>,
+    /// Whether it waits for the rotation that makes it current.
+    pub pending_rotation: bool,
+}
+
+impl Import {
+    /// Whether it expires, in the API's words.
+    pub fn expiration_model(&self) -> ExpirationModel {
+        match self.valid_to {
+            Some(_) => ExpirationModel::Expires,
+            None => ExpirationModel::DoesNotExpire,
+        }
+    }
+}
+
+/// A version of a key's imported material that was taken away, or has expired.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MissingMaterial {
+    /// The id it has, and will have again.
+    pub id: BackingKeyId,
+    /// When it became the key's material.
+    pub created: Timestamp,
+    /// How it took the place of the version before; `None` for a key's first.
+    pub rotation: Option<RotationType>,
+    /// What else is known of it.
+    pub import: Import,
 }
 
 impl BackingKey {
@@ -262,6 +304,7 @@ impl BackingKey {
             created,
             material,
             rotation: None,
+            import: None,
         }
     }
 
@@ -278,6 +321,22 @@ impl BackingKey {
     /// When it became the key's material.
     pub fn created(&self) -> Timestamp {
         self.created
+    }
+
+    /// The same version, as one that became the key's material then.
+    pub(crate) fn since(self, created: Timestamp) -> Self {
+        Self { created, ..self }
+    }
+
+    /// Whether it waits for the rotation that makes it current.
+    pub fn is_pending(&self) -> bool {
+        let import = self.import.as_ref();
+        import.is_some_and(|import| import.pending_rotation)
+    }
+
+    /// When it expires.
+    pub(crate) fn valid_to(&self) -> Option<Timestamp> {
+        self.import.as_ref()?.valid_to
     }
 
     /// The material.

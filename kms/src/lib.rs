@@ -11,6 +11,7 @@ pub mod expiry;
 pub mod grant;
 pub mod iam;
 pub mod identity_policy;
+mod import;
 pub mod key;
 pub mod key_pair;
 mod multi_region;
@@ -25,6 +26,7 @@ mod rotation;
 pub mod seed;
 pub mod sigv4;
 pub mod state;
+mod wrapping;
 
 #[cfg(test)]
 mod test_random;

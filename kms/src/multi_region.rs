@@ -1,7 +1,8 @@
 //! Multi-Region keys: a primary key and its replicas, in regions of this one server.
 //!
 //! Related keys have the same id, the same material and the same automatic rotation. Everything
-//! else is each key's own. Each has the whole set in its record, and what they share changes in all
+//! else is each key's own, and so is the presence of imported material: its owner brings it to each
+//! of them. Each has the whole set in its record, and what they share changes in all
 //! of them in one commit, so that no reader ever sees them differ.
 
 use std::collections::BTreeSet;
@@ -10,9 +11,9 @@ use std::time::Duration;
 
 use attestation::Timestamp;
 
-use crate::key::{Key, MultiRegion};
+use crate::key::{BackingKey, Key, MissingMaterial, MultiRegion};
 use crate::name::Region;
-use crate::protocol::spec::KeyState;
+use crate::protocol::spec::{KeyState, Origin};
 use crate::state::{Change, State};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -63,7 +64,10 @@ impl Key {
 pub(crate) fn changes(state: &State, key: Key) -> Vec<Change> {
     let others = related(state, &key).map(|other| {
         let mut other = Key::clone(other);
-        other.backing = Arc::clone(&key.backing);
+        match key.origin {
+            Origin::External => follow_import(&mut other, &key),
+            _ => other.backing = Arc::clone(&key.backing),
+        }
         other.rotation = key.rotation;
         other.multi_region = key.multi_region.clone();
         other
@@ -71,6 +75,41 @@ pub(crate) fn changes(state: &State, key: Key) -> Vec<Change> {
     let mut changes: Vec<Change> = others.map(Change::PutKey).collect();
     changes.push(Change::PutKey(key));
     changes
+}
+
+/// Does to a related key what it shares of a change of imported material: which version waits for a
+/// rotation, and the rotation. The primary key leads.
+fn follow_import(other: &mut Key, key: &Key) {
+    if key.is_replica() {
+        return;
+    }
+    let pending = key.pending_version().map(|version| *version.id);
+    let waits = other.pending_version().map(|version| *version.id);
+    if pending == waits {
+        return;
+    }
+    let rotated = key.current_version().map(|version| *version.id) == waits;
+    match waits {
+        Some(_) if rotated => {
+            let since = key.current_version().map(|version| version.created);
+            other.rotate_to_import(since.unwrap_or_default());
+        }
+        Some(_) => other.forget_pending(),
+        None => {}
+    }
+    let missing = key.backing.iter().filter(|backing| backing.is_pending());
+    let missing = missing.map(MissingMaterial::of).map(|mut missing| {
+        missing.import.valid_to = None;
+        missing
+    });
+    let known = std::mem::take(&mut other.missing).into_iter();
+    other.missing = known.chain(missing).collect();
+}
+
+/// Whether the version that waits for a rotation is here in all related keys.
+pub(crate) fn is_pending_everywhere(state: &State, key: &Key) -> bool {
+    let has_pending = |key: &Key| key.backing.iter().any(BackingKey::is_pending);
+    has_pending(key) && related(state, key).all(|other| has_pending(other))
 }
 
 /// What the deletion of a key changes in its related keys: they lose a replica, and a primary key

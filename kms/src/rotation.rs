@@ -30,7 +30,7 @@ impl Rotation {
 
 /// Gives a key new random material, which is current from then on.
 pub(crate) fn rotate(key: &mut Key, how: RotationType, now: Timestamp, random: &mut dyn CryptoRng) {
-    let mut new = BackingKey::generate(key.id(), now, random);
+    let mut new = BackingKey::generate(key.id(), key.next_version_time(now), random);
     new.rotation = Some(how);
     key.backing = key.backing.iter().cloned().chain([new]).collect();
     if how == RotationType::Automatic {
@@ -40,8 +40,7 @@ pub(crate) fn rotate(key: &mut Key, how: RotationType, now: Timestamp, random: &
 
 /// How often a key was rotated on demand.
 pub(crate) fn rotations_on_demand(key: &Key) -> usize {
-    key.backing
-        .iter()
-        .filter(|backing| backing.rotation == Some(RotationType::OnDemand))
-        .count()
+    let versions = key.versions().into_iter();
+    let rotated = versions.filter(|version| version.rotation == Some(RotationType::OnDemand));
+    rotated.count()
 }

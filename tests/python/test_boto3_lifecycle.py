@@ -1,6 +1,11 @@
 """What happens to a key in its life, through boto3: tags, rotation, replicas, imported material."""
 
+import datetime
+import os
+
 import pytest
+from cryptography.hazmat.primitives import hashes, keywrap, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from server import ACCOUNT, REGION
 
@@ -156,3 +161,111 @@ class TestMultiRegion:
         assert there.describe_key(KeyId=key_id)["KeyMetadata"]["PendingDeletionWindowInDays"] == 7
         there.cancel_key_deletion(KeyId=key_id)
         assert there.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "Disabled"
+
+
+def wrap(algorithm, public_key, material):
+    """Wraps material as AWS's documentation says, with an independent library."""
+    sha = hashes.SHA1() if algorithm.endswith("SHA_1") else hashes.SHA256()
+    oaep = padding.OAEP(padding.MGF1(sha), sha, None)
+    public_key = serialization.load_der_public_key(public_key)
+    if algorithm.startswith("RSAES"):
+        return public_key.encrypt(material, oaep)
+    aes_key = os.urandom(32)
+    return public_key.encrypt(aes_key, oaep) + keywrap.aes_key_wrap_with_padding(aes_key, material)
+
+
+def import_material(kms, key_id, material, algorithm="RSAES_OAEP_SHA_256", spec="RSA_2048", **members):
+    parameters = kms.get_parameters_for_import(
+        KeyId=key_id, WrappingAlgorithm=algorithm, WrappingKeySpec=spec
+    )
+    if "ValidTo" not in members:
+        members["ExpirationModel"] = "KEY_MATERIAL_DOES_NOT_EXPIRE"
+    return kms.import_key_material(
+        KeyId=key_id,
+        ImportToken=parameters["ImportToken"],
+        EncryptedKeyMaterial=wrap(algorithm, parameters["PublicKey"], material),
+        **members,
+    )["KeyMaterialId"]
+
+
+class TestImport:
+    @pytest.fixture
+    def external(self, kms):
+        return kms.create_key(Origin="EXTERNAL")["KeyMetadata"]
+
+    @pytest.mark.parametrize(
+        "algorithm",
+        ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"],
+    )
+    def test_round_trip(self, kms, external, refused, algorithm):
+        key_id, arn = external["KeyId"], external["Arn"]
+        assert (external["KeyState"], external["Enabled"]) == ("PendingImport", False)
+        with refused("KMSInvalidStateException", f"{arn} is pending import."):
+            kms.encrypt(KeyId=key_id, Plaintext=b"x")
+        material = os.urandom(32)
+        first = import_material(kms, key_id, material, algorithm)
+        metadata = kms.describe_key(KeyId=key_id)["KeyMetadata"]
+        assert metadata["KeyState"] == "Enabled"
+        assert metadata["ExpirationModel"] == "KEY_MATERIAL_DOES_NOT_EXPIRE"
+        assert metadata["CurrentKeyMaterialId"] == first
+        blob = kms.encrypt(KeyId=key_id, Plaintext=b"x")["CiphertextBlob"]
+
+        assert kms.delete_imported_key_material(KeyId=key_id)["KeyId"] == arn
+        with refused("KMSInvalidStateException", f"{arn} is pending import."):
+            kms.decrypt(CiphertextBlob=blob)
+        with refused("IncorrectKeyMaterialException"):
+            import_material(kms, key_id, os.urandom(32), algorithm)
+        assert import_material(kms, key_id, material, algorithm) == first
+        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+
+    def test_rotation(self, kms, external, refused):
+        key_id, arn = external["KeyId"], external["Arn"]
+        first = import_material(kms, key_id, os.urandom(32))
+        with refused(
+            "KMSInvalidStateException", f"No available key material pending rotation for the key: {arn}."
+        ):
+            kms.rotate_key_on_demand(KeyId=key_id)
+        second = import_material(kms, key_id, os.urandom(32), ImportType="NEW_KEY_MATERIAL")
+        states = lambda: {
+            entry["KeyMaterialId"]: entry["KeyMaterialState"]
+            for entry in kms.list_key_rotations(KeyId=key_id, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+        }
+        assert states() == {first: "CURRENT", second: "PENDING_ROTATION"}
+        kms.rotate_key_on_demand(KeyId=key_id)
+        assert states() == {first: "NON_CURRENT", second: "CURRENT"}
+
+    def test_expiry_is_told(self, kms, external):
+        in_a_month = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)
+        import_material(kms, external["KeyId"], os.urandom(32), ValidTo=in_a_month)
+        metadata = kms.describe_key(KeyId=external["KeyId"])["KeyMetadata"]
+        assert metadata["ExpirationModel"] == "KEY_MATERIAL_EXPIRES"
+        assert abs(metadata["ValidTo"] - in_a_month) < datetime.timedelta(seconds=1)
+
+    def test_tokens(self, kms, external, refused):
+        parameters = kms.get_parameters_for_import(
+            KeyId=external["KeyId"], WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_4096"
+        )
+        assert parameters["KeyId"] == external["Arn"]
+        wrapped = wrap("RSAES_OAEP_SHA_256", parameters["PublicKey"], os.urandom(32))
+        other = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+        members = {"EncryptedKeyMaterial": wrapped, "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+        with refused("InvalidImportTokenException"):
+            kms.import_key_material(KeyId=other, ImportToken=parameters["ImportToken"], **members)
+        with refused("InvalidImportTokenException"):
+            kms.import_key_material(KeyId=external["KeyId"], ImportToken=b"x", **members)
+        with refused(
+            "ValidationException",
+            "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES",
+        ):
+            kms.import_key_material(
+                KeyId=external["KeyId"], ImportToken=parameters["ImportToken"], EncryptedKeyMaterial=wrapped
+            )
+
+    def test_keys_made_here_take_none(self, kms, fresh_key, refused):
+        text = f"{fresh_key['Arn']} origin is AWS_KMS which is not valid for this operation."
+        with refused("UnsupportedOperationException", text):
+            kms.get_parameters_for_import(
+                KeyId=fresh_key["KeyId"],
+                WrappingAlgorithm="RSAES_OAEP_SHA_256",
+                WrappingKeySpec="RSA_2048",
+            )

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::grant::GrantId;
+use crate::key::BackingKeyId;
 use crate::protocol::response::{KeyMetadata, ReplicateKey, ScheduleKeyDeletion};
 use crate::protocol::spec::KeyState;
 
@@ -19,6 +20,11 @@ pub(crate) fn key_id(key_arn: &str) -> Value {
 /// The elements of CreateGrant. The token is not among them.
 pub(crate) fn created_grant(key_arn: &str, id: GrantId) -> Value {
     json!({ "grantId": id.to_string(), "keyId": key_arn })
+}
+
+/// The elements of an operation that changed one version of a key's imported material.
+pub(crate) fn key_material(key_arn: &str, id: &BackingKeyId) -> Value {
+    json!({ "keyId": key_arn, "keyMaterialId": id.to_string() })
 }
 
 /// The elements of ScheduleKeyDeletion.

@@ -30,7 +30,9 @@ use crate::protocol::{OperationName, Request};
 use crate::sigv4::Service;
 
 pub(crate) use date::iso8601;
-pub(crate) use elements::{created_grant, created_key, key_id, replicated_key, scheduled_deletion};
+pub(crate) use elements::{
+    created_grant, created_key, key_id, key_material, replicated_key, scheduled_deletion,
+};
 pub(crate) use iam::{assumed_role, created_access_key, created_role, created_user};
 
 /// The version of CloudTrail's record format.

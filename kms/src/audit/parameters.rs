@@ -6,8 +6,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::date;
 use crate::protocol::request::{Tag, XksProxy};
-use crate::protocol::spec::{EncryptionAlgorithm, KeySpec, KeyUsage, Origin};
+use crate::protocol::spec::{EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, Origin};
 use crate::protocol::{EncryptionContext, Request, request};
 
 /// The parameters of a request, under the names CloudTrail gives them.
@@ -88,6 +89,10 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         Request::DeleteCustomKeyStore(r) => {
             shown.text("customKeyStoreId", &r.custom_key_store_id);
         }
+        Request::DeleteImportedKeyMaterial(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.optional("keyMaterialId", r.key_material_id.as_deref());
+        }
         Request::DescribeCustomKeyStores(r) => {
             shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
             shown.optional("customKeyStoreName", r.custom_key_store_name.as_deref());
@@ -149,6 +154,23 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         }
         Request::GetKeyRotationStatus(r) => {
             shown.text("keyId", &r.key_id);
+        }
+        Request::GetParametersForImport(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("wrappingAlgorithm", r.wrapping_algorithm.as_str());
+            shown.text("wrappingKeySpec", r.wrapping_key_spec.as_str());
+        }
+        Request::ImportKeyMaterial(r) => {
+            shown.text("keyId", &r.key_id);
+            if let Some(moment) = r.valid_to {
+                shown.text("validTo", &date::in_words(moment));
+            }
+            let model = r.expiration_model.unwrap_or(ExpirationModel::Expires);
+            shown.text("expirationModel", model.as_str());
+            shown.optional("importType", r.import_type.map(|kind| kind.as_str()));
+            let description = r.key_material_description.as_deref();
+            shown.optional("keyMaterialDescription", description);
+            shown.optional("keyMaterialId", r.key_material_id.as_deref());
         }
         Request::ListAliases(r) => {
             shown.optional("keyId", r.key_id.as_deref());

@@ -17,6 +17,8 @@ pub enum Label {
     Head,
     /// One element of the root over all records, from the naming key.
     HeadElement,
+    /// The one-time key of an import token, from the domain key.
+    ImportToken,
     /// The one-time key of a key token, from the domain key.
     KeyToken,
     /// The one-time key of a CiphertextBlob, from a backing key.
@@ -34,12 +36,13 @@ pub enum Label {
 
 impl Label {
     /// Every label there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BackingKeyId,
         Self::GrantId,
         Self::GrantToken,
         Self::Head,
         Self::HeadElement,
+        Self::ImportToken,
         Self::KeyToken,
         Self::Message,
         Self::Record,
@@ -57,6 +60,7 @@ impl Label {
             Self::GrantToken => "claviger/v1/grant-token",
             Self::Head => "claviger/v1/head",
             Self::HeadElement => "claviger/v1/head-element",
+            Self::ImportToken => "claviger/v1/import-token",
             Self::KeyToken => "claviger/v1/key-token",
             Self::Message => "claviger/v1/message",
             Self::Record => "claviger/v1/record",

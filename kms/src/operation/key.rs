@@ -8,7 +8,7 @@ use crate::key::{BackingKey, Key};
 use crate::name::{self, KeyId};
 use crate::permit::{AccountResource, Conditions, action};
 use crate::protocol::response::{self, KeyListEntry};
-use crate::protocol::spec::{KeySpec, KeyUsage, Origin, ResourceOwner};
+use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin, ResourceOwner};
 use crate::protocol::{OperationName, Response as _, request};
 use crate::state::Change;
 
@@ -52,13 +52,21 @@ pub(super) fn create_key(
     let policy = policy
         .map(|policy| key_policy::read(context, policy, &arn, &conditions))
         .transpose()?;
+    let backing: Arc<[BackingKey]> = match origin {
+        Origin::External => Arc::new([]),
+        _ => Arc::new([BackingKey::generate(id, context.now, context.random)]),
+    };
     let mut key = Key::new(
         context.account(),
         context.caller.region.clone(),
         id,
         context.now,
-        Arc::new([BackingKey::generate(id, context.now, context.random)]),
+        backing,
     );
+    key.origin = origin;
+    if origin == Origin::External {
+        key.state = KeyState::PendingImport;
+    }
     key.description = request.description.as_deref().unwrap_or_default().into();
     key.policy = policy;
     key.tags = tags;
@@ -164,7 +172,7 @@ fn require_supported(spec: KeySpec, origin: Origin) -> Result<(), KmsError> {
             format!("KeySpec {spec} is not available in this version.").into(),
         ));
     }
-    if origin != Origin::AwsKms {
+    if !matches!(origin, Origin::AwsKms | Origin::External) {
         return Err(KmsError::UnsupportedOperation(
             format!("Origin {origin} is not available in this version.").into(),
         ));

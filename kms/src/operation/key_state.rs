@@ -25,6 +25,12 @@ pub(super) enum Row {
     RotationSetting,
     /// RotateKeyOnDemand.
     RotateOnDemand,
+    /// GetParametersForImport.
+    GetImportParameters,
+    /// ImportKeyMaterial.
+    ImportMaterial,
+    /// DeleteImportedKeyMaterial.
+    DeleteMaterial,
     /// ReplicateKey.
     Replicate,
     /// UpdatePrimaryRegion, for both keys.
@@ -46,6 +52,11 @@ pub(super) fn require(row: Row, key: &Key) -> Result<(), KmsError> {
         Row::CreateGrant => matches!(key.state, Enabled | Unavailable | Updating),
         Row::Use | Row::UpdatePrimary => matches!(key.state, Enabled | Updating),
         Row::Replicate => key.state == Enabled,
+        Row::GetImportParameters => matches!(key.state, Enabled | Disabled | PendingImport),
+        Row::ImportMaterial => {
+            matches!(key.state, Enabled | Disabled | PendingImport | Updating)
+        }
+        Row::DeleteMaterial => !matches!(key.state, Unavailable | Creating | Updating),
         Row::NameByAlias | Row::Label => {
             !matches!(key.state, PendingDeletion | PendingReplicaDeletion)
         }
@@ -83,7 +94,7 @@ mod tests {
 
     /// AWS's table, a letter for each state in the order of [`STATES`]: `o` for allowed, `D` for
     /// DisabledException, `S` for KMSInvalidStateException.
-    const TABLE: [(Row, &str); 11] = [
+    const TABLE: [(Row, &str); 14] = [
         (Row::Use, "oDSSSSSo"),
         (Row::CreateGrant, "oDSSSoSo"),
         (Row::NameByAlias, "ooSSoooo"),
@@ -93,6 +104,9 @@ mod tests {
         (Row::CancelDeletion, "SSooSSSS"),
         (Row::RotationSetting, "oDSSooSo"),
         (Row::RotateOnDemand, "oDSSSoSS"),
+        (Row::GetImportParameters, "ooSSoSSS"),
+        (Row::ImportMaterial, "ooSSoSSo"),
+        (Row::DeleteMaterial, "oooooSSS"),
         (Row::Replicate, "oDSSSSSS"),
         (Row::UpdatePrimary, "oDSSSSSo"),
     ];

@@ -108,7 +108,8 @@ pub(super) fn schedule_key_deletion(
     })
 }
 
-/// CancelKeyDeletion: the key is disabled from then on, not enabled.
+/// CancelKeyDeletion: the key is disabled from then on, not enabled; or it waits for its imported
+/// material.
 pub(super) fn cancel_key_deletion(
     context: &mut Context<'_>,
     request: &request::CancelKeyDeletion<'_>,
@@ -123,6 +124,7 @@ pub(super) fn cancel_key_deletion(
 
     let mut key = Key::clone(permit.key());
     key.state = KeyState::Disabled;
+    key.settle_import();
     key.deletion_date = None;
     if !key.is_replica() {
         let mut set = key.related_set();

@@ -1,6 +1,6 @@
 //! A key as CreateKey and DescribeKey show it.
 
-use crate::key::Key;
+use crate::key::{Import, Key};
 use crate::name;
 use crate::protocol::response::{KeyMetadata, MultiRegionConfiguration, MultiRegionKey};
 use crate::protocol::spec::{KeyManager, KeyState, MultiRegionKeyType};
@@ -9,6 +9,9 @@ use super::usage;
 
 /// What AWS tells about a key.
 pub(super) fn of(key: &Key) -> KeyMetadata<'_> {
+    let current = key.current_version();
+    let import = current.filter(|version| version.is_here);
+    let import = import.and_then(|version| version.import);
     KeyMetadata {
         aws_account_id: key.account(),
         key_id: key.id(),
@@ -20,11 +23,11 @@ pub(super) fn of(key: &Key) -> KeyMetadata<'_> {
         deletion_date: key
             .deletion_date
             .filter(|_| key.state == KeyState::PendingDeletion),
-        valid_to: None,
+        valid_to: import.and_then(|import| import.valid_to),
         origin: key.origin,
         custom_key_store_id: None,
         cloud_hsm_cluster_id: None,
-        expiration_model: None,
+        expiration_model: import.map(Import::expiration_model),
         key_manager: KeyManager::Customer,
         key_spec: key.spec,
         encryption_algorithms: usage::encryption_algorithms(key.spec, key.usage),
@@ -39,7 +42,7 @@ pub(super) fn of(key: &Key) -> KeyMetadata<'_> {
             .and_then(|set| set.deletion_window)
             .filter(|_| key.state == KeyState::PendingReplicaDeletion),
         xks_key_id: None,
-        current_key_material_id: key.current().map(|backing| backing.id().as_bytes()),
+        current_key_material_id: current.map(|version| version.id.as_bytes()),
     }
 }
 

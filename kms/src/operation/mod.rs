@@ -14,6 +14,7 @@ mod data_key_pair;
 mod encryption;
 mod grant;
 mod grant_token;
+mod import;
 mod key;
 mod key_policy;
 mod key_state;
@@ -109,6 +110,9 @@ pub(crate) fn perform(
         Request::DeleteCustomKeyStore(request) => {
             custom_key_store::delete_custom_key_store(context, &request)
         }
+        Request::DeleteImportedKeyMaterial(request) => {
+            import::delete_imported_key_material(context, &request)
+        }
         Request::DescribeCustomKeyStores(request) => {
             custom_key_store::describe_custom_key_stores(context, &request)
         }
@@ -136,6 +140,10 @@ pub(crate) fn perform(
         Request::GetKeyRotationStatus(request) => {
             rotation::get_key_rotation_status(context, &request)
         }
+        Request::GetParametersForImport(request) => {
+            import::get_parameters_for_import(context, &request)
+        }
+        Request::ImportKeyMaterial(request) => import::import_key_material(context, &request),
         Request::ListAliases(request) => alias::list_aliases(context, &request),
         Request::ListGrants(request) => grant::list_grants(context, &request),
         Request::ListKeyPolicies(request) => key_policy::list_key_policies(context, &request),

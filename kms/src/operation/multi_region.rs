@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use crate::audit;
 use crate::error::KmsError;
-use crate::key::{Key, KeyPolicy};
+use crate::key::{BackingKey, Key, KeyPolicy, MissingMaterial};
 use crate::multi_region::changes;
 use crate::name::{self, Region};
 use crate::permit::{AccountResource, Conditions, Permit, action};
 use crate::policy;
 use crate::protocol::response::{self, KeyMetadata, TagEntry};
-use crate::protocol::spec::KeyState;
+use crate::protocol::spec::{KeyState, Origin};
 use crate::protocol::{Response, request};
 
 use super::key_state::{self, Row};
@@ -40,17 +40,30 @@ pub(super) fn replicate_key(
 
     let mut set = primary.related_set();
     set.replicas.insert(region.clone());
-    let backing = Arc::clone(&primary.backing);
+    // Imported material is brought to each key by its owner, the same as in the primary key.
+    let (backing, missing) = match primary.origin {
+        Origin::External => {
+            let missing = primary
+                .backing
+                .iter()
+                .map(MissingMaterial::of)
+                .map(unset_expiry);
+            (Arc::new([]) as Arc<[BackingKey]>, missing.collect())
+        }
+        _ => (Arc::clone(&primary.backing), Box::default()),
+    };
     let (account, id) = (primary.account(), primary.id());
     let mut replica = Key::new(account, region, id, context.now, backing);
     replica.spec = primary.spec;
     replica.usage = primary.usage;
     replica.origin = primary.origin;
+    replica.missing = missing;
     replica.rotation = primary.rotation;
     replica.description = request.description.as_deref().unwrap_or_default().into();
     replica.policy = policy;
     replica.tags = tags;
     replica.set_related(set);
+    replica.settle_import();
 
     let default_policy;
     let replica_policy = match &replica.policy {
@@ -122,6 +135,12 @@ pub(super) fn update_primary_region(
     new_primary.set_related(set);
     context.event.changed(audit::key_id(primary.arn()));
     Ok(Outcome::void(changes(context.state, new_primary)))
+}
+
+/// The expiry of material is set where it is imported.
+fn unset_expiry(mut missing: MissingMaterial) -> MissingMaterial {
+    missing.import.valid_to = None;
+    missing
 }
 
 /// Decides whether the caller may replicate this key, and make this replica there.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::audit;
 use crate::error::KmsError;
-use crate::key::{BackingKey, BackingKeyId, Key, Rotation};
-use crate::multi_region::changes;
+use crate::import::Version;
+use crate::key::{BackingKeyId, Import, Key, Rotation};
+use crate::multi_region::{changes, is_pending_everywhere};
 use crate::permit::{Action, Conditions, Permit, action};
 use crate::protocol::response::{self, RotationsListEntry};
 use crate::protocol::spec::{
-    IncludeKeyMaterial, KeyMaterialState, KeySpec, KeyState, Origin, RotationType,
+    ImportState, IncludeKeyMaterial, KeyMaterialState, KeySpec, KeyState, Origin, RotationType,
 };
 use crate::protocol::{OperationName, Response, request};
 use crate::rotation::{rotate, rotations_on_demand};
@@ -136,12 +137,25 @@ pub(super) fn rotate_key_on_demand(
     }
 
     let mut key = Key::clone(permit.key());
-    rotate(
-        &mut key,
-        RotationType::OnDemand,
-        context.now,
-        context.random,
-    );
+    if key.origin == Origin::External {
+        if !is_pending_everywhere(context.state, &key) {
+            return Err(KmsError::KmsInvalidState(
+                format!(
+                    "No available key material pending rotation for the key: {}.",
+                    key.arn()
+                )
+                .into(),
+            ));
+        }
+        key.rotate_to_import(context.now);
+    } else {
+        rotate(
+            &mut key,
+            RotationType::OnDemand,
+            context.now,
+            context.random,
+        );
+    }
     context.event.changed(audit::key_id(key.arn()));
     let answer = response::RotateKeyOnDemand {
         key_id: permit.key().arn(),
@@ -175,36 +189,51 @@ pub(super) fn list_key_rotations(
     let after = listing.start::<BackingKeyId>(request.marker.as_deref())?;
     let all = request.include_key_material == Some(IncludeKeyMaterial::AllKeyMaterial);
     let rest = key
-        .backing
-        .iter()
-        .skip_while(|backing| after.is_some_and(|after| *backing.id() != after))
+        .versions()
+        .into_iter()
+        .skip_while(|version| after.is_some_and(|after| *version.id != after))
         .skip(usize::from(after.is_some()))
-        .filter(|backing| all || backing.rotation.is_some());
-    let (versions, next_marker) = listing.page(rest, limit, |backing| *backing.id());
+        .filter(|version| all || version.rotation.is_some());
+    let (versions, next_marker) = listing.page(rest, limit, |version| *version.id);
+    let is_pending_everywhere = is_pending_everywhere(context.state, key);
     Ok(Outcome::read(&response::ListKeyRotations {
         rotations: versions
             .into_iter()
-            .map(|backing| list_entry(key, backing))
+            .map(|version| list_entry(key, version, is_pending_everywhere))
             .collect(),
         next_marker,
     }))
 }
 
-fn list_entry<'k>(key: &'k Key, backing: &'k BackingKey) -> RotationsListEntry<'k> {
-    let is_current = key.current().map(BackingKey::id) == Some(backing.id());
+fn list_entry<'k>(
+    key: &'k Key,
+    version: Version<'k>,
+    is_pending_everywhere: bool,
+) -> RotationsListEntry<'k> {
+    let current = key.current_version().map(|version| version.id);
+    let import = version.import;
     RotationsListEntry {
         key_id: key.arn(),
-        key_material_id: backing.id().as_bytes(),
-        key_material_description: None,
-        import_state: None,
-        key_material_state: match is_current {
-            true => KeyMaterialState::Current,
-            false => KeyMaterialState::NonCurrent,
+        key_material_id: version.id.as_bytes(),
+        key_material_description: import.and_then(|import| import.description.as_deref()),
+        import_state: import.map(|_| match version.is_here {
+            true => ImportState::Imported,
+            false => ImportState::PendingImport,
+        }),
+        key_material_state: match (version.is_pending(), is_pending_everywhere) {
+            (true, true) => KeyMaterialState::PendingRotation,
+            (true, false) => KeyMaterialState::PendingMultiRegionImportAndRotation,
+            (false, _) if current == Some(version.id) => KeyMaterialState::Current,
+            (false, _) => KeyMaterialState::NonCurrent,
         },
-        expiration_model: None,
-        valid_to: None,
-        rotation_date: backing.rotation.map(|_| backing.created()),
-        rotation_type: backing.rotation,
+        expiration_model: import
+            .filter(|_| version.is_here)
+            .map(Import::expiration_model),
+        valid_to: import
+            .filter(|_| version.is_here)
+            .and_then(|import| import.valid_to),
+        rotation_date: version.rotation.map(|_| version.created),
+        rotation_type: version.rotation,
     }
 }
 

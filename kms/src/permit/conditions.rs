@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use attestation::VerifiedDocument;
+use attestation::{Timestamp, VerifiedDocument};
 
 use crate::grant::{Grant, Grantee};
 use crate::key::Key;
@@ -14,7 +14,8 @@ use crate::name::{AliasName, Region};
 use crate::policy::{Caller, RequestContext, Values, keys};
 use crate::protocol::EncryptionContext;
 use crate::protocol::spec::{
-    EncryptionAlgorithm, KeyPairSpec, KeySpec, KeyUsage, MultiRegionKeyType, Origin,
+    EncryptionAlgorithm, ExpirationModel, KeyPairSpec, KeySpec, KeyUsage, MultiRegionKeyType,
+    Origin, WrappingAlgorithm, WrappingKeySpec,
 };
 
 use super::Asking;
@@ -38,6 +39,14 @@ pub struct Conditions<'a> {
     pub reencrypt_on_same_key: Option<bool>,
     /// `kms:ScheduleKeyDeletionPendingWindowInDays`.
     pub pending_window_in_days: Option<u16>,
+    /// `kms:WrappingAlgorithm`.
+    pub wrapping_algorithm: Option<WrappingAlgorithm>,
+    /// `kms:WrappingKeySpec`.
+    pub wrapping_key_spec: Option<WrappingKeySpec>,
+    /// `kms:ExpirationModel`.
+    pub expiration_model: Option<ExpirationModel>,
+    /// `kms:ValidTo`.
+    pub valid_to: Option<Timestamp>,
     /// `kms:ReplicaRegion`.
     pub replica_region: Option<&'a Region>,
     /// `kms:PrimaryRegion`.
@@ -114,6 +123,7 @@ impl Asked<'_> {
                 .iter()
                 .map(|(key, _)| key)
                 .collect(),
+            "expirationmodel" => asked.expiration_model?.as_str().into(),
             "grantconstrainttype" => constraint_type(asked.grant?)?.into(),
             "grantisforawsresource" => matches!(asked.grant?.grantee, Grantee::Service(_)).into(),
             "grantoperations" => {
@@ -133,6 +143,9 @@ impl Asked<'_> {
             "resourcealiases" => self.resource_aliases(self.key?),
             "retiringprincipal" => principal(asked.grant?.retiring.as_ref()?)?.into(),
             "rotationperiodindays" => asked.rotation_period_in_days?.to_string().into(),
+            "validto" => crate::audit::iso8601(asked.valid_to?).into(),
+            "wrappingalgorithm" => asked.wrapping_algorithm?.as_str().into(),
+            "wrappingkeyspec" => asked.wrapping_key_spec?.as_str().into(),
             "schedulekeydeletionpendingwindowindays" => {
                 asked.pending_window_in_days?.to_string().into()
             }

@@ -78,11 +78,12 @@ pub mod action {
 
     actions! {
         CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant
-        CreateKey Decrypt DeleteAlias DeleteCustomKeyStore DescribeCustomKeyStores
-        DescribeKey DisableKey DisableKeyRotation DisconnectCustomKeyStore EnableKey
-        EnableKeyRotation Encrypt GenerateDataKey GenerateDataKeyPair
-        GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateRandom
-        GetKeyPolicy GetKeyRotationStatus ListAliases ListGrants ListKeyPolicies
+        CreateKey Decrypt DeleteAlias DeleteCustomKeyStore DeleteImportedKeyMaterial
+        DescribeCustomKeyStores DescribeKey DisableKey DisableKeyRotation
+        DisconnectCustomKeyStore EnableKey EnableKeyRotation Encrypt GenerateDataKey
+        GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext
+        GenerateDataKeyWithoutPlaintext GenerateRandom GetKeyPolicy GetKeyRotationStatus
+        GetParametersForImport ImportKeyMaterial ListAliases ListGrants ListKeyPolicies
         ListKeyRotations ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
         ReEncryptFrom ReEncryptTo ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand
         ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateCustomKeyStore

@@ -20,9 +20,8 @@ const MAX_VALUES: usize = 20_000;
 pub(super) enum Json<'a> {
     Null,
     Bool(bool),
-    /// A number, as far as a 32-bit integer can tell it: fractions are cut off and numbers beyond
-    /// the range come to its ends. AWS converts the same way (kinesalite records it).
-    Integer(i32),
+    /// A number, as far as a double can tell it.
+    Number(f64),
     Text(Cow<'a, str>),
     List(Vec<Json<'a>>),
     Object(Object<'a>),
@@ -80,7 +79,7 @@ impl Json<'_> {
             Self::Null => "NULL_VALUE",
             Self::Bool(true) => "TRUE_VALUE",
             Self::Bool(false) => "FALSE_VALUE",
-            Self::Integer(_) => "NUMBER_VALUE",
+            Self::Number(_) => "NUMBER_VALUE",
             Self::Text(_) => "STRING_VALUE",
             Self::List(_) => "START_ARRAY",
             Self::Object(_) => "START_OBJECT",
@@ -122,17 +121,16 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-        let end = if value < 0 { i32::MIN } else { i32::MAX };
-        Ok(Json::Integer(i32::try_from(value).unwrap_or(end)))
+        // Beyond 2⁵³, where a double is not exact, no member has a use for a number.
+        Ok(Json::Number(value as f64))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Integer(i32::try_from(value).unwrap_or(i32::MAX)))
+        Ok(Json::Number(value as f64))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
-        // `as` cuts the fraction off and saturates; JSON has no NaN.
-        Ok(Json::Integer(value as i32))
+        Ok(Json::Number(value))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
@@ -232,7 +230,7 @@ mod tests {
         let mut object = Object::parse(br#" {"a":1,"b":2,"a":null,"b":-7,"\u0063":"\u0000x"} "#)
             .expect("well-formed");
         assert!(object.take("a").is_none());
-        assert!(matches!(object.take("b"), Some(Json::Integer(-7))));
+        assert!(matches!(object.take("b"), Some(Json::Number(-7.0))));
         assert!(matches!(object.take("c"), Some(Json::Text(text)) if text == "\0x"));
         assert!(object.take("c").is_none(), "taken already");
         assert!(object.take("d").is_none());
@@ -258,7 +256,7 @@ mod tests {
             let mut object = Object::parse(body.as_bytes()).expect("well-formed");
             let number = object.take("n");
             assert!(
-                matches!(number, Some(Json::Integer(n)) if n == expected),
+                matches!(number, Some(Json::Number(n)) if n as i32 == expected),
                 "{text}"
             );
         }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::mem;
 use std::ops::RangeInclusive;
 
+use attestation::Timestamp;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::{Engine, decoded_len_estimate};
 use zeroize::{Zeroize, Zeroizing};
@@ -226,7 +227,9 @@ impl<'m, 'a> Members<'m, 'a> {
     ) -> Result<Option<u16>, KmsError> {
         let number = match self.object.take(name) {
             None => return Ok(None),
-            Some(Json::Integer(number)) => number,
+            // Fractions are cut off, and numbers beyond the range of an integer come to its ends.
+            // AWS converts the same way (kinesalite records it). JSON has no NaN.
+            Some(Json::Number(number)) => number as i32,
             Some(value) => return Err(wrong_type(&value, "an Integer")),
         };
         let constraint = if number > i32::from(*range.end()) {
@@ -238,6 +241,18 @@ impl<'m, 'a> Members<'m, 'a> {
         };
         self.violated(Shown::Number(number), name, constraint);
         Ok(None)
+    }
+
+    /// A time: seconds since the Unix epoch, with a fraction. What is before it counts as the epoch.
+    pub(super) fn time(&mut self, name: &str) -> Result<Option<Timestamp>, KmsError> {
+        match self.object.take(name) {
+            None => Ok(None),
+            Some(Json::Number(seconds)) => {
+                let milliseconds = (seconds * 1000.0).round();
+                Ok(Some(Timestamp::from_millis(milliseconds as u64)))
+            }
+            Some(value) => Err(wrong_type(&value, "a Timestamp")),
+        }
     }
 
     /// A yes or no; no when missing.
@@ -263,6 +278,16 @@ impl<'m, 'a> Members<'m, 'a> {
             self.violated(Shown::Hidden, name, constraint);
         }
         Ok(Some(mem::take(&mut *blob)))
+    }
+
+    /// Bytes that must be there.
+    pub(super) fn required_blob(
+        &mut self,
+        name: &str,
+        length: RangeInclusive<usize>,
+    ) -> Result<Vec<u8>, KmsError> {
+        self.require(name);
+        Ok(self.blob(name, length)?.unwrap_or_default())
     }
 
     /// Secret bytes that must be there.

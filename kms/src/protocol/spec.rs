@@ -207,6 +207,36 @@ enumeration! {
 }
 
 enumeration! {
+    /// How material that is to be imported is wrapped.
+    WrappingAlgorithm {
+        RsaesPkcs1V1_5 = "RSAES_PKCS1_V1_5",
+        RsaesOaepSha1 = "RSAES_OAEP_SHA_1",
+        RsaesOaepSha256 = "RSAES_OAEP_SHA_256",
+        RsaAesKeyWrapSha1 = "RSA_AES_KEY_WRAP_SHA_1",
+        RsaAesKeyWrapSha256 = "RSA_AES_KEY_WRAP_SHA_256",
+        Sm2Pke = "SM2PKE",
+    }
+}
+
+enumeration! {
+    /// What it is wrapped with.
+    WrappingKeySpec {
+        Rsa2048 = "RSA_2048",
+        Rsa3072 = "RSA_3072",
+        Rsa4096 = "RSA_4096",
+        Sm2 = "SM2",
+    }
+}
+
+enumeration! {
+    /// Whether a key has had the imported material before.
+    ImportType {
+        NewKeyMaterial = "NEW_KEY_MATERIAL",
+        ExistingKeyMaterial = "EXISTING_KEY_MATERIAL",
+    }
+}
+
+enumeration! {
     /// Whether imported material is here.
     ImportState {
         Imported = "IMPORTED",

@@ -9,6 +9,7 @@
 mod domain_key;
 mod error;
 mod head;
+mod import_token;
 mod key_token;
 mod naming;
 mod object;
@@ -25,6 +26,7 @@ pub use root_key::{RootKey, RootKeyId};
 
 pub(crate) use domain_key::DomainKey;
 pub(crate) use head::{Head, head_hash};
+pub(crate) use import_token::{ImportToken, open_import_token};
 pub(crate) use naming::Name;
 pub(crate) use object::Object;
 pub(crate) use sealed::{SealedRecord, Stamp};

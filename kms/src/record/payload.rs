@@ -17,11 +17,15 @@ use super::{DomainKey, EdgeSecret};
 use crate::crypto::SecretKey;
 use crate::grant::{Grant, GrantConstraints, GrantId, Grantee};
 use crate::identity_policy::{IdentityPolicy, TrustPolicy};
-use crate::key::{Alias, BackingKey, BackingKeyId, Key, KeyPolicy, MultiRegion, Rotation};
+use crate::key::{
+    Alias, BackingKey, BackingKeyId, Import, Key, KeyPolicy, MissingMaterial, MultiRegion, Rotation,
+};
 use crate::name::{AccountId, KeyId, Region};
 use crate::principal::{Access, AccessKey, DEFAULT_PATH, Principal, PrincipalKind, Role};
 use crate::protocol::EncryptionContext;
-use crate::protocol::spec::{GrantOperation, KeySpec, KeyState, KeyUsage, Origin, RotationType};
+use crate::protocol::spec::{
+    GrantOperation, KeyMaterialState, KeySpec, KeyState, KeyUsage, Origin, RotationType,
+};
 use crate::sigv4::SecretAccessKey;
 
 #[derive(CborLen, Decode, Encode)]
@@ -118,16 +122,35 @@ struct BackingKeyPayload<'a> {
     token: Vec<u8>,
     #[b(3)]
     rotation: Option<&'a str>,
+    #[b(4)]
+    description: Option<&'a str>,
+    #[n(5)]
+    valid_to: Option<u64>,
+    #[b(6)]
+    state: Option<&'a str>,
 }
 
 impl<'a> KeyPayload<'a> {
     pub(super) fn new(key: &'a Key, domain_key: &DomainKey, random: &mut dyn CryptoRng) -> Self {
-        let backing = key.backing.iter().map(|backing| BackingKeyPayload {
-            id: *backing.id().as_bytes(),
-            created: backing.created().as_millis(),
+        let here = key.backing.iter().map(|backing| BackingKeyPayload {
             token: seal_token(domain_key, key.id(), backing, random),
-            rotation: backing.rotation.map(RotationType::as_str),
+            ..BackingKeyPayload::without_material(
+                backing.id(),
+                backing.created(),
+                backing.rotation,
+                backing.import.as_deref(),
+            )
         });
+        let missing = key.missing.iter().map(|missing| {
+            let import = Some(&missing.import);
+            BackingKeyPayload::without_material(
+                &missing.id,
+                missing.created,
+                missing.rotation,
+                import,
+            )
+        });
+        let backing = here.chain(missing);
         let tags = key.tags.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         Self {
             account: *key.account().as_bytes(),
@@ -158,10 +181,14 @@ impl<'a> KeyPayload<'a> {
     pub(super) fn into_key(self, domain_key: &DomainKey) -> Option<Key> {
         let id = KeyId::from_bytes(&self.id)?;
         let tags = self.tags.into_iter();
-        let backing = self
+        let origin = Origin::from_name(self.origin)?;
+        let (here, missing): (Vec<_>, Vec<_>) = self
             .backing
             .into_iter()
-            .map(|payload| payload.into_backing_key(id, domain_key))
+            .partition(|payload| !payload.token.is_empty());
+        let backing = here
+            .into_iter()
+            .map(|payload| payload.into_backing_key(id, origin, domain_key))
             .collect::<Option<_>>()?;
         let mut key = Key::new(
             account(&self.account)?,
@@ -173,7 +200,9 @@ impl<'a> KeyPayload<'a> {
         key.description = self.description.into();
         key.spec = KeySpec::from_name(self.spec)?;
         key.usage = KeyUsage::from_name(self.usage)?;
-        key.origin = Origin::from_name(self.origin)?;
+        key.origin = origin;
+        let missing = missing.iter().map(BackingKeyPayload::to_missing);
+        key.missing = missing.collect::<Option<_>>()?;
         key.state = KeyState::from_name(self.state)?;
         key.deletion_date = self.deletion_date.map(Timestamp::from_millis);
         key.policy = self.policy.map(KeyPolicy::stored);
@@ -194,14 +223,70 @@ impl<'a> KeyPayload<'a> {
     }
 }
 
-impl BackingKeyPayload<'_> {
+impl<'a> BackingKeyPayload<'a> {
+    /// All but the material, which stays away while the token is empty.
+    fn without_material(
+        id: &BackingKeyId,
+        created: Timestamp,
+        rotation: Option<RotationType>,
+        import: Option<&'a Import>,
+    ) -> Self {
+        let is_pending = import.is_some_and(|import| import.pending_rotation);
+        Self {
+            id: *id.as_bytes(),
+            created: created.as_millis(),
+            token: Vec::new(),
+            rotation: rotation.map(RotationType::as_str),
+            description: import.and_then(|import| import.description.as_deref()),
+            valid_to: import
+                .and_then(|import| import.valid_to)
+                .map(Timestamp::as_millis),
+            state: is_pending.then_some(KeyMaterialState::PendingRotation.as_str()),
+        }
+    }
+
+    fn to_missing(&self) -> Option<MissingMaterial> {
+        Some(MissingMaterial {
+            id: BackingKeyId::from_bytes(self.id),
+            created: Timestamp::from_millis(self.created),
+            rotation: self.rotation()?,
+            import: self.import()?,
+        })
+    }
+
+    /// How the version took the place of the one before; `None` if that can't be read.
+    fn rotation(&self) -> Option<Option<RotationType>> {
+        match self.rotation {
+            None => Some(None),
+            Some(name) => RotationType::from_name(name).map(Some),
+        }
+    }
+
+    fn import(&self) -> Option<Import> {
+        let pending_rotation = match self.state {
+            None => false,
+            Some(name) => KeyMaterialState::from_name(name)? == KeyMaterialState::PendingRotation,
+        };
+        Some(Import {
+            description: self.description.map(Into::into),
+            valid_to: self.valid_to.map(Timestamp::from_millis),
+            pending_rotation,
+        })
+    }
+
     /// The id is computed from the material again: it has to be the one that was stored.
-    fn into_backing_key(self, key: KeyId, domain_key: &DomainKey) -> Option<BackingKey> {
+    fn into_backing_key(
+        self,
+        key: KeyId,
+        origin: Origin,
+        domain_key: &DomainKey,
+    ) -> Option<BackingKey> {
         let id = BackingKeyId::from_bytes(self.id);
         let material = open_token(domain_key, key, &id, &self.token)?;
         let mut backing = BackingKey::new(key, material, Timestamp::from_millis(self.created));
-        if let Some(rotation) = self.rotation {
-            backing.rotation = Some(RotationType::from_name(rotation)?);
+        backing.rotation = self.rotation()?;
+        if origin == Origin::External {
+            backing.import = Some(Arc::new(self.import()?));
         }
         (*backing.id() == id).then_some(backing)
     }

@@ -17,15 +17,18 @@ use std::sync::Arc;
 
 use attestation::Timestamp;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::crypto::{Fields, Label, code};
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
 use crate::principal::{IdentityKind, IdentityName};
-use crate::record::{DomainKey, Head, SessionToken, session_token};
+use crate::record::{DomainKey, Head, ImportToken, SessionToken, open_import_token, session_token};
 use tables::Tables;
 
 pub use crate::grant::{Grant, GrantId, Grantee};
-pub use crate::key::{Alias, BackingKey, BackingKeyId, Key, MultiRegion, Rotation};
+pub use crate::key::{
+    Alias, BackingKey, BackingKeyId, Import, Key, MissingMaterial, MultiRegion, Rotation,
+};
 pub use crate::principal::{AccessKey, Principal};
 pub use crate::record::{EdgeSecret, RecordId, RootKey, StateError};
 pub use batch::{Batch, Change, Transaction};
@@ -171,6 +174,20 @@ impl State {
     /// The code that makes a grant token ours.
     pub(crate) fn grant_token_code(&self, content: &[u8]) -> [u8; 32] {
         code(&self.sealing.domain_key.naming, Label::GrantToken, content)
+    }
+
+    /// Seals an import token.
+    pub(crate) fn seal_import_token(
+        &self,
+        token: &ImportToken<'_>,
+        random: &mut dyn CryptoRng,
+    ) -> Vec<u8> {
+        token.seal(&self.sealing.domain_key, random)
+    }
+
+    /// What is in an import token, if it is one of ours.
+    pub(crate) fn open_import_token(&self, token: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        open_import_token(&self.sealing.domain_key, token)
     }
 
     /// The keys to which something has to happen without a call: see [`Key::due`].

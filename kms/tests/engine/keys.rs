@@ -103,9 +103,9 @@ fn what_create_key_cannot_make_is_refused_clearly() {
             "KeySpec RSA_2048 is not available in this version.",
         ),
         (
-            json!({"Origin": "EXTERNAL"}),
+            json!({"Origin": "AWS_CLOUDHSM"}),
             "UnsupportedOperationException",
-            "Origin EXTERNAL is not available in this version.",
+            "Origin AWS_CLOUDHSM is not available in this version.",
         ),
         (
             json!({"CustomKeyStoreId": "cks-1234567890abcdef0", "Origin": "AWS_CLOUDHSM"}),

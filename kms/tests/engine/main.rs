@@ -19,6 +19,7 @@ mod encryption;
 mod expiry;
 mod grants;
 mod iam;
+mod import;
 mod keys;
 mod multi_region;
 mod policies;

@@ -9,10 +9,12 @@ use kms::identity_policy::{IdentityPolicy, TrustPolicy};
 use kms::key::KeyPolicy;
 use kms::name::{AccountId, AliasName, KeyId, Region};
 use kms::principal::{Access, AccessKey, Principal, Role};
-use kms::protocol::spec::{GrantOperation, KeyState, RotationType};
+use kms::protocol::spec::{GrantOperation, KeyState, Origin, RotationType};
 use kms::record::EdgeSecret;
 use kms::sigv4::SecretAccessKey;
-use kms::state::{Alias, BackingKey, Change, Key, MultiRegion, Rotation};
+use kms::state::{
+    Alias, BackingKey, BackingKeyId, Change, Import, Key, MissingMaterial, MultiRegion, Rotation,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand_core::CryptoRng;
@@ -202,7 +204,28 @@ impl Edit {
             backing
         });
         let created = Timestamp::from_secs(value.into());
+        let is_external = value.is_multiple_of(7);
+        let import = |n: u8| Import {
+            description: (n.is_multiple_of(2)).then(|| format!("import {n}").into()),
+            valid_to: Some(Timestamp::from_secs(u64::from(n) + 250)),
+            pending_rotation: n.is_multiple_of(3),
+        };
+        let versions = versions.map(|mut backing| {
+            backing.import = is_external.then(|| Arc::new(import(value)));
+            backing
+        });
         let mut key = Key::new(account, region, id, created, versions.collect());
+        if is_external {
+            key.origin = Origin::External;
+            key.missing = (0..value % 4)
+                .map(|n| MissingMaterial {
+                    id: BackingKeyId::from_bytes([n; 32]),
+                    created: Timestamp::from_secs(n.into()),
+                    rotation: [Some(RotationType::OnDemand), None][usize::from(n % 2)],
+                    import: import(n),
+                })
+                .collect();
+        }
         key.description = format!("description {value}").into();
         key.state = KeyState::ALL[usize::from(value) % KeyState::ALL.len()];
         if key.state == KeyState::PendingDeletion {
@@ -276,11 +299,12 @@ pub(crate) fn describe_key(key: &Key) -> (String, String) {
     let backing = key.backing.iter().map(|backing| {
         let material = hex::encode(backing.material().expose());
         let (id, created) = (backing.id(), backing.created());
-        format!("{id} {created:?} {:?} {material}", backing.rotation)
+        let (rotation, import) = (backing.rotation, &backing.import);
+        format!("{id} {created:?} {rotation:?} {import:?} {material}")
     });
     let backing: Vec<_> = backing.collect();
     let thing = format!(
-        "{} {:?} {} {} {} {} {} {:?} {:?} {:?} {:?} {:?} {backing:?}",
+        "{} {:?} {} {} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {backing:?}",
         key.arn(),
         key.created,
         key.description,
@@ -293,6 +317,7 @@ pub(crate) fn describe_key(key: &Key) -> (String, String) {
         key.tags,
         key.rotation,
         key.multi_region,
+        key.missing,
     );
     (format!("key {account} {region} {id}"), thing)
 }

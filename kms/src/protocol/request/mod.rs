@@ -7,6 +7,7 @@ mod aliases;
 mod cryptography;
 mod custom_key_stores;
 mod grants;
+mod import;
 mod keys;
 mod multi_region;
 mod policies;
@@ -28,6 +29,7 @@ pub use custom_key_stores::{
 pub use grants::{
     CreateGrant, GrantConstraints, ListGrants, ListRetirableGrants, RetireGrant, RevokeGrant,
 };
+pub use import::{DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, ListKeys,
     ScheduleKeyDeletion, Tag,
@@ -62,6 +64,7 @@ pub enum Request<'a> {
     Decrypt(Decrypt<'a>),
     DeleteAlias(DeleteAlias<'a>),
     DeleteCustomKeyStore(DeleteCustomKeyStore<'a>),
+    DeleteImportedKeyMaterial(DeleteImportedKeyMaterial<'a>),
     DescribeCustomKeyStores(DescribeCustomKeyStores<'a>),
     DescribeKey(DescribeKey<'a>),
     DisableKey(DisableKey<'a>),
@@ -77,6 +80,8 @@ pub enum Request<'a> {
     GenerateRandom(GenerateRandom<'a>),
     GetKeyPolicy(GetKeyPolicy<'a>),
     GetKeyRotationStatus(GetKeyRotationStatus<'a>),
+    GetParametersForImport(GetParametersForImport<'a>),
+    ImportKeyMaterial(ImportKeyMaterial<'a>),
     ListAliases(ListAliases<'a>),
     ListGrants(ListGrants<'a>),
     ListKeyPolicies(ListKeyPolicies<'a>),
@@ -135,6 +140,9 @@ fn read<'a>(
         Name::DeleteCustomKeyStore => {
             DeleteCustomKeyStore::read(members).map(Request::DeleteCustomKeyStore)
         }
+        Name::DeleteImportedKeyMaterial => {
+            DeleteImportedKeyMaterial::read(members).map(Request::DeleteImportedKeyMaterial)
+        }
         Name::DescribeCustomKeyStores => {
             DescribeCustomKeyStores::read(members).map(Request::DescribeCustomKeyStores)
         }
@@ -164,6 +172,10 @@ fn read<'a>(
         Name::GetKeyRotationStatus => {
             GetKeyRotationStatus::read(members).map(Request::GetKeyRotationStatus)
         }
+        Name::GetParametersForImport => {
+            GetParametersForImport::read(members).map(Request::GetParametersForImport)
+        }
+        Name::ImportKeyMaterial => ImportKeyMaterial::read(members).map(Request::ImportKeyMaterial),
         Name::ListAliases => ListAliases::read(members).map(Request::ListAliases),
         Name::ListGrants => ListGrants::read(members).map(Request::ListGrants),
         Name::ListKeyPolicies => ListKeyPolicies::read(members).map(Request::ListKeyPolicies),

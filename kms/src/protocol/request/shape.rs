@@ -23,6 +23,17 @@ pub(super) const GRANT_ID: Text = Text::of_length(1..=128);
 pub(super) const GRANT_NAME: Text = ALIAS_NAME;
 pub(super) const GRANT_TOKEN: Text = Text::of_length(1..=8192);
 pub(super) const KEY_ID: Text = Text::of_length(1..=2048);
+pub(super) const KEY_MATERIAL_DESCRIPTION: Text =
+    Text::of_pattern(0..=256, r"^[a-zA-Z0-9:/_\s.-]+$", |c| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, ':' | '/' | '_' | '.' | '-')
+            || matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+    });
+pub(super) const KEY_MATERIAL_ID: Text = Text::of_pattern(
+    64..=64,
+    "^[a-f0-9]+$",
+    |c| matches!(c, 'a'..='f' | '0'..='9'),
+);
 pub(super) const KEY_STORE_PASSWORD: Text = Text::of_length(7..=32);
 pub(super) const MARKER: Text = Text::of_pattern(1..=1024, r"[\u0020-\u00FF]*", |c| {
     matches!(c, '\u{20}'..='\u{ff}')

@@ -50,6 +50,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         "CustomKeyStoreId",
     ),
     (
+        Name::DeleteImportedKeyMaterial,
+        "KeyId KeyMaterialId",
+        "KeyId",
+    ),
+    (
         Name::DescribeCustomKeyStores,
         "CustomKeyStoreId CustomKeyStoreName Limit Marker",
         "",
@@ -100,6 +105,16 @@ const MODEL: &[(Name, &str, &str)] = &[
     ),
     (Name::GetKeyPolicy, "KeyId PolicyName", "KeyId"),
     (Name::GetKeyRotationStatus, "KeyId", "KeyId"),
+    (
+        Name::GetParametersForImport,
+        "KeyId WrappingAlgorithm WrappingKeySpec",
+        "KeyId WrappingAlgorithm WrappingKeySpec",
+    ),
+    (
+        Name::ImportKeyMaterial,
+        "KeyId ImportToken EncryptedKeyMaterial ValidTo ExpirationModel ImportType KeyMaterialDescription KeyMaterialId",
+        "KeyId ImportToken EncryptedKeyMaterial",
+    ),
     (Name::ListAliases, "KeyId Limit Marker", ""),
     (Name::ListAliases, "KeyId Limit Marker", ""),
     (

@@ -8,6 +8,7 @@ mod aliases;
 mod cryptography;
 mod custom_key_stores;
 mod grants;
+mod import;
 mod keys;
 mod multi_region;
 mod policies;
@@ -23,6 +24,7 @@ pub use cryptography::{
 };
 pub use custom_key_stores::DescribeCustomKeyStores;
 pub use grants::{CreateGrant, GrantListEntry, ListGrants};
+pub use import::{DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, ListKeys,
     MultiRegionConfiguration, MultiRegionKey, ScheduleKeyDeletion,
