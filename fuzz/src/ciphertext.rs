@@ -23,7 +23,8 @@ static GENUINE: LazyLock<Genuine> = LazyLock::new(|| {
     let random = &mut Counter(1);
     let backing = BackingKey::generate(KEY, Timestamp::from_secs(0), random);
     let context = EncryptionContext::from_iter([("Department", "HR")]);
-    let blob = ciphertext::seal(&backing, KEY, b"a secret", &context, random);
+    let blob = ciphertext::seal(&backing, KEY, b"a secret", &context, random)
+        .expect("the key is symmetric");
     Genuine {
         backing,
         context,

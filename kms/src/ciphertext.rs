@@ -40,13 +40,17 @@ impl Header {
 }
 
 /// Encrypts with a KMS key: a fresh CiphertextBlob each time.
+///
+/// # Errors
+/// [`KmsError::KmsInternal`] when the backing key is not that of a symmetric key.
 pub fn seal(
     backing: &BackingKey,
     key_id: KeyId,
     plaintext: &[u8],
     context: &EncryptionContext,
     random: &mut dyn CryptoRng,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, KmsError> {
+    let key = backing.material().symmetric()?;
     let nonce = Nonce::generate(random);
     let header = Header {
         key_id,
@@ -59,14 +63,14 @@ pub fn seal(
     blob.extend_from_slice(nonce.as_bytes());
     blob.extend_from_slice(plaintext);
     crypto::seal(
-        backing.material(),
+        key,
         Label::Message,
         nonce,
         additional_data(&header, context).as_bytes(),
         &mut blob,
         HEADER_LEN,
     );
-    blob
+    Ok(blob)
 }
 
 /// Decrypts a CiphertextBlob with the backing key that its header names.
@@ -83,7 +87,7 @@ pub fn open(
         .filter(|parts| parts.header.backing_id == *backing.id())
         .ok_or(KmsError::InvalidCiphertext)?;
     crypto::open(
-        backing.material(),
+        backing.material().symmetric()?,
         Label::Message,
         parts.nonce,
         additional_data(&parts.header, context).as_bytes(),
@@ -163,7 +167,7 @@ mod tests {
             seed in any::<u64>(), plaintext in vec(any::<u8>(), 0..200), context in contexts(),
         ) {
             let (id, backing) = backing(seed);
-            let blob = seal(&backing, id, &plaintext, &context, &mut TestRandom::new(seed));
+            let blob = seal(&backing, id, &plaintext, &context, &mut TestRandom::new(seed)).unwrap();
             prop_assert_eq!(blob.len(), plaintext.len() + OVERHEAD);
             let header = Header { key_id: id, backing_id: *backing.id() };
             prop_assert_eq!(Header::parse(&blob), Some(header));
@@ -177,7 +181,7 @@ mod tests {
         ) {
             let (id, backing) = backing(1);
             let context = EncryptionContext::default();
-            let blob = seal(&backing, id, &plaintext, &context, &mut TestRandom::new(2));
+            let blob = seal(&backing, id, &plaintext, &context, &mut TestRandom::new(2)).unwrap();
             let at = at.index(blob.len());
             let mut flipped = blob.clone();
             flipped[at] ^= 1 << bit;
@@ -199,7 +203,7 @@ mod tests {
         #[test]
         fn another_context_or_key_does_not_open(a in contexts(), b in contexts(), seed in 2_u64..) {
             let (id, own) = backing(1);
-            let blob = seal(&own, id, b"secret", &a, &mut TestRandom::new(3));
+            let blob = seal(&own, id, b"secret", &a, &mut TestRandom::new(3)).unwrap();
             prop_assert_eq!(open(&blob, &own, &b).is_ok(), a == b);
             let opened = open(&blob, &backing(seed).1, &a);
             prop_assert_eq!(opened.err(), Some(KmsError::InvalidCiphertext));

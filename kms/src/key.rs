@@ -9,6 +9,8 @@ use attestation::Timestamp;
 use rand_core::CryptoRng;
 
 use crate::crypto::{Label, SecretKey, code};
+use crate::error::KmsError;
+use crate::material::Material;
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
 use crate::policy::{Policy, PolicyError};
 use crate::protocol::spec::{ExpirationModel, KeySpec, KeyState, KeyUsage, Origin, RotationType};
@@ -159,6 +161,16 @@ impl Key {
         dates.flatten().min()
     }
 
+    /// The material that everything new is made with.
+    ///
+    /// # Errors
+    ///
+    /// KMSInternalException if there is none, which the key's state should have said before.
+    pub(crate) fn current_material(&self) -> Result<&Material, KmsError> {
+        let backing = self.current().map(BackingKey::material);
+        backing.ok_or_else(|| KmsError::KmsInternal("The key has no key material.".into()))
+    }
+
     /// The version of the material that a ciphertext names.
     pub fn backing_key(&self, id: &BackingKeyId) -> Option<&BackingKey> {
         self.backing.iter().find(|backing| backing.id == *id)
@@ -251,7 +263,7 @@ impl FromStr for BackingKeyId {
 pub struct BackingKey {
     id: BackingKeyId,
     created: Timestamp,
-    material: SecretKey,
+    material: Material,
     /// How it took the place of the version before; `None` for a key's first.
     pub rotation: Option<RotationType>,
     /// What else is known of it, if it was imported.
@@ -298,9 +310,11 @@ impl BackingKey {
     /// Its id is derived from the material and the KMS key's id, so the same
     /// material of the same key has the same id everywhere, and the id gives
     /// nothing of the material away.
-    pub fn new(key: KeyId, material: SecretKey, created: Timestamp) -> Self {
+    pub fn new(key: KeyId, material: impl Into<Material>, created: Timestamp) -> Self {
+        let material = material.into();
+        let id = code(&material.id_key(), Label::BackingKeyId, &key.to_bytes());
         Self {
-            id: BackingKeyId(code(&material, Label::BackingKeyId, &key.to_bytes())),
+            id: BackingKeyId(id),
             created,
             material,
             rotation: None,
@@ -308,7 +322,7 @@ impl BackingKey {
         }
     }
 
-    /// A backing key of `key` with new random material.
+    /// A backing key of `key` with new random material for symmetric encryption.
     pub fn generate(key: KeyId, created: Timestamp, random: &mut dyn CryptoRng) -> Self {
         Self::new(key, SecretKey::generate(random), created)
     }
@@ -340,7 +354,7 @@ impl BackingKey {
     }
 
     /// The material.
-    pub fn material(&self) -> &SecretKey {
+    pub fn material(&self) -> &Material {
         &self.material
     }
 }

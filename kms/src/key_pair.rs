@@ -1,17 +1,23 @@
-//! Data key pairs: making them.
+//! Key pairs, of KMS keys and for data: making them.
 //!
 //! Crypto libraries draw from their own generator when they make an asymmetric key, so a key pair
-//! is the one thing the engine cannot make from the randomness it is given. It comes through a
-//! door instead, [`KeyPairSource`], which a deterministic test replaces.
+//! is a thing the engine cannot make from the randomness it is given. It comes through a door
+//! instead, [`KeyPairSource`], which a deterministic test replaces.
+
+use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256K1_SHA256_ASN1_SIGNING,
     ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
 };
+use ml_kem::kem::{Decapsulator, Kem};
+use ml_kem::pkcs8::{EncodePrivateKey, EncodePublicKey};
+use ml_kem::{Seed, ml_kem_512, ml_kem_768, ml_kem_1024};
 use zeroize::Zeroizing;
 
 use crate::error::KmsError;
@@ -26,6 +32,44 @@ pub struct KeyPair {
     pub public_spki: Vec<u8>,
 }
 
+/// A key pair that takes long to make, made ahead of the step of the call that needs it.
+pub struct PreparedKeyPair {
+    spec: KeyPairSpec,
+    pair: KeyPair,
+}
+
+impl PreparedKeyPair {
+    /// Makes a key pair.
+    ///
+    /// # Errors
+    ///
+    /// Those of the source.
+    pub(crate) fn generate(
+        spec: KeyPairSpec,
+        source: &dyn KeyPairSource,
+    ) -> Result<Self, KmsError> {
+        Ok(Self {
+            spec,
+            pair: source.generate(spec)?,
+        })
+    }
+
+    /// The key pair.
+    ///
+    /// # Errors
+    ///
+    /// KMSInternalException if it is not of this spec: it was prepared for another call.
+    pub(crate) fn of(self, spec: KeyPairSpec) -> Result<KeyPair, KmsError> {
+        if self.spec == spec {
+            Ok(self.pair)
+        } else {
+            Err(KmsError::KmsInternal(
+                "The key pair was prepared for another call.".into(),
+            ))
+        }
+    }
+}
+
 /// Where key pairs come from.
 pub trait KeyPairSource: Send + Sync {
     /// Makes a key pair.
@@ -37,9 +81,10 @@ pub trait KeyPairSource: Send + Sync {
     fn generate(&self, spec: KeyPairSpec) -> Result<KeyPair, KmsError>;
 }
 
-/// Key pairs made by aws-lc.
+/// Key pairs made by aws-lc; of ML-KEM, by the `ml-kem` crate from a seed that aws-lc draws,
+/// because aws-lc keeps no seed and AWS hands out the seed.
 ///
-/// Every pair is read back before it leaves: what can't be parsed, or parses to another public
+/// Every pair of aws-lc is read back before it leaves: what can't be parsed, or parses to another public
 /// key, would be noticed only after somebody encrypted under it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AwsLcKeyPairs;
@@ -55,10 +100,10 @@ impl KeyPairSource for AwsLcKeyPairs {
             KeyPairSpec::EccNistP521 => ec(&ECDSA_P521_SHA512_ASN1_SIGNING),
             KeyPairSpec::EccSecgP256k1 => ec(&ECDSA_P256K1_SHA256_ASN1_SIGNING),
             KeyPairSpec::EccNistEdwards25519 => ed25519(),
-            KeyPairSpec::Sm2
-            | KeyPairSpec::MlKem512
-            | KeyPairSpec::MlKem768
-            | KeyPairSpec::MlKem1024 => return Err(unsupported(spec)),
+            KeyPairSpec::MlKem512 => ml_kem::<ml_kem_512::DecapsulationKey>(),
+            KeyPairSpec::MlKem768 => ml_kem::<ml_kem_768::DecapsulationKey>(),
+            KeyPairSpec::MlKem1024 => ml_kem::<ml_kem_1024::DecapsulationKey>(),
+            KeyPairSpec::Sm2 => return Err(unsupported("KeyPairSpec", spec)),
         };
         made.map_err(|Unspecified| {
             KmsError::KmsInternal("The key pair could not be generated.".into())
@@ -70,21 +115,18 @@ impl KeyPairSource for AwsLcKeyPairs {
 ///
 /// # Errors
 ///
-/// UnsupportedOperationException: for SM2, which AWS offers in its China regions only, and for
-/// ML-KEM, which this version does not have.
+/// UnsupportedOperationException for SM2, which AWS offers in its China regions only.
 pub(crate) fn require_supported(spec: KeyPairSpec) -> Result<(), KmsError> {
     match spec {
-        KeyPairSpec::Sm2
-        | KeyPairSpec::MlKem512
-        | KeyPairSpec::MlKem768
-        | KeyPairSpec::MlKem1024 => Err(unsupported(spec)),
+        KeyPairSpec::Sm2 => Err(unsupported("KeyPairSpec", spec)),
         _ => Ok(()),
     }
 }
 
-fn unsupported(spec: KeyPairSpec) -> KmsError {
+/// The error for a spec, under the name of the member it stands in, that is not offered.
+pub(crate) fn unsupported(member: &str, spec: impl fmt::Display) -> KmsError {
     KmsError::UnsupportedOperation(
-        format!("KeyPairSpec {spec} is not supported in this Region").into(),
+        format!("{member} {spec} is not supported in this Region").into(),
     )
 }
 
@@ -124,6 +166,22 @@ fn ed25519() -> Result<KeyPair, Unspecified> {
     let public: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
     let public_read_back: PublicKeyX509Der<'_> = read_back.public_key().as_der()?;
     checked(private.as_ref(), public.as_ref(), public_read_back.as_ref())
+}
+
+fn ml_kem<K>() -> Result<KeyPair, Unspecified>
+where
+    K: From<Seed> + EncodePrivateKey + Decapsulator,
+    <K::Kem as Kem>::EncapsulationKey: EncodePublicKey,
+{
+    let mut seed = Zeroizing::new(Seed::default());
+    rand::fill(&mut seed)?;
+    let key = K::from(*seed);
+    let private = key.to_pkcs8_der().map_err(|_| Unspecified)?;
+    let public = key.encapsulation_key().to_public_key_der();
+    Ok(KeyPair {
+        private_pkcs8: Zeroizing::new(private.as_bytes().to_vec()),
+        public_spki: public.map_err(|_| Unspecified)?.into_vec(),
+    })
 }
 
 /// The pair, if the private key read back has the public key that was made.
@@ -269,17 +327,27 @@ mod tests {
     }
 
     #[test]
-    fn what_this_server_cannot_make_is_refused_by_name() {
-        for spec in [
-            KeyPairSpec::Sm2,
-            KeyPairSpec::MlKem512,
-            KeyPairSpec::MlKem768,
-            KeyPairSpec::MlKem1024,
+    fn ml_kem_pairs_are_seeds_and_encapsulation_keys() {
+        for (spec, public_len) in [
+            (KeyPairSpec::MlKem512, 800),
+            (KeyPairSpec::MlKem768, 1184),
+            (KeyPairSpec::MlKem1024, 1568),
         ] {
-            let refusal = AwsLcKeyPairs.generate(spec).err().unwrap();
-            assert_eq!(require_supported(spec), Err(refusal.clone()));
-            assert_eq!(refusal.wire().code, "UnsupportedOperationException");
-            assert!(refusal.wire().message.unwrap().contains(spec.as_str()));
+            let pair = AwsLcKeyPairs.generate(spec).unwrap();
+            let (version, algorithm) = read_pkcs8(&pair.private_pkcs8);
+            assert_eq!(version, 0);
+            assert!(algorithm.to_string().starts_with("2.16.840.1.101.3.4.4."));
+            // The 64 bytes of the seed and 22 of DER, whatever the spec.
+            assert_eq!(pair.private_pkcs8.len(), 86, "{spec}");
+            assert_eq!(pair.public_spki.len(), public_len + 22, "{spec}");
         }
+    }
+
+    #[test]
+    fn what_this_server_cannot_make_is_refused_by_name() {
+        let refusal = AwsLcKeyPairs.generate(KeyPairSpec::Sm2).err().unwrap();
+        assert_eq!(require_supported(KeyPairSpec::Sm2), Err(refusal.clone()));
+        assert_eq!(refusal.wire().code, "UnsupportedOperationException");
+        assert!(refusal.wire().message.unwrap().contains("SM2"));
     }
 }

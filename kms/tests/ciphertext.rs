@@ -81,7 +81,8 @@ fn vectors_are_what_we_make() {
             &vector.plaintext(),
             &vector.context(),
             &mut random,
-        );
+        )
+        .unwrap();
         assert_eq!(BASE64.encode(&blob), vector.blob, "{}", vector.name);
         assert_eq!(blob.len(), vector.plaintext().len() + OVERHEAD);
     }

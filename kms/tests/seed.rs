@@ -86,7 +86,7 @@ fn the_documented_example_makes_what_it_says() {
     let id: KeyId = "1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
     let key = state.key(account(), &region, id).unwrap();
     let material: Vec<u8> = (0..32).collect();
-    assert_eq!(&key.current().unwrap().material().expose()[..], material);
+    assert_eq!(key.current().unwrap().material().expose(), material);
     assert_eq!(&*key.description, "Opens the blobs in our fixtures");
     assert_eq!(key.state, KeyState::Enabled);
     assert_eq!(key.tags["team"], "storage");

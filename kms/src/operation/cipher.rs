@@ -53,7 +53,7 @@ pub(super) fn seal(
         .current()
         .ok_or_else(|| KmsError::KmsInternal("The key has no key material.".into()))?;
     Ok(Sealed {
-        blob: ciphertext::seal(backing, key.id(), plaintext, encryption_context, random),
+        blob: ciphertext::seal(backing, key.id(), plaintext, encryption_context, random)?,
         material: *backing.id(),
     })
 }

@@ -8,14 +8,15 @@
 //! bound to its KMS key, so that no handling of records can hand out material.
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::DomainKey;
-use crate::crypto::{Fields, Label, Nonce, SecretKey, TAG_LEN, open, seal};
+use crate::crypto::{Fields, Label, Nonce, TAG_LEN, open, seal};
 use crate::key::{BackingKey, BackingKeyId};
 use crate::name::KeyId;
 
-/// The length of the token of a 256-bit backing key.
-pub(crate) const TOKEN_LEN: usize = Nonce::LEN + SecretKey::LEN + TAG_LEN;
+/// The bytes by which a token is longer than the material in it.
+pub(crate) const OVERHEAD: usize = Nonce::LEN + TAG_LEN;
 
 pub(crate) fn seal_token(
     domain_key: &DomainKey,
@@ -24,9 +25,10 @@ pub(crate) fn seal_token(
     random: &mut dyn CryptoRng,
 ) -> Vec<u8> {
     let nonce = Nonce::generate(random);
-    let mut token = Vec::with_capacity(TOKEN_LEN);
+    let material = backing.material().expose();
+    let mut token = Vec::with_capacity(material.len() + OVERHEAD);
     token.extend_from_slice(nonce.as_bytes());
-    token.extend_from_slice(backing.material().expose());
+    token.extend_from_slice(material);
     seal(
         &domain_key.sealing,
         Label::KeyToken,
@@ -44,17 +46,16 @@ pub(crate) fn open_token(
     key: KeyId,
     backing: &BackingKeyId,
     token: &[u8],
-) -> Option<SecretKey> {
+) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, sealed) = token.split_first_chunk()?;
-    let material = open(
+    open(
         &domain_key.sealing,
         Label::KeyToken,
         Nonce::from_bytes(*nonce),
         additional_data(key, backing).as_bytes(),
         sealed,
     )
-    .ok()?;
-    Some(SecretKey::from_bytes(material.as_slice().try_into().ok()?))
+    .ok()
 }
 
 fn additional_data(key: KeyId, backing: &BackingKeyId) -> Fields {
@@ -80,9 +81,9 @@ mod tests {
         let other_backing = BackingKeyId::from_bytes([7; 32]);
 
         let token = seal_token(&domain_key, key, &backing, &mut random);
-        assert_eq!(token.len(), TOKEN_LEN);
+        assert_eq!(token.len(), 32 + OVERHEAD);
         let material = open_token(&domain_key, key, backing.id(), &token).unwrap();
-        assert_eq!(material.expose(), backing.material().expose());
+        assert_eq!(*material, backing.material().expose());
         assert!(open_token(&other_domain, key, backing.id(), &token).is_none());
         assert!(open_token(&domain_key, other_key, backing.id(), &token).is_none());
         assert!(open_token(&domain_key, key, &other_backing, &token).is_none());

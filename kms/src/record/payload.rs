@@ -20,6 +20,7 @@ use crate::identity_policy::{IdentityPolicy, TrustPolicy};
 use crate::key::{
     Alias, BackingKey, BackingKeyId, Import, Key, KeyPolicy, MissingMaterial, MultiRegion, Rotation,
 };
+use crate::material::Material;
 use crate::name::{AccountId, KeyId, Region};
 use crate::principal::{Access, AccessKey, DEFAULT_PATH, Principal, PrincipalKind, Role};
 use crate::protocol::EncryptionContext;
@@ -181,14 +182,18 @@ impl<'a> KeyPayload<'a> {
     pub(super) fn into_key(self, domain_key: &DomainKey) -> Option<Key> {
         let id = KeyId::from_bytes(&self.id)?;
         let tags = self.tags.into_iter();
-        let origin = Origin::from_name(self.origin)?;
+        let (spec, usage, origin) = (
+            KeySpec::from_name(self.spec)?,
+            KeyUsage::from_name(self.usage)?,
+            Origin::from_name(self.origin)?,
+        );
         let (here, missing): (Vec<_>, Vec<_>) = self
             .backing
             .into_iter()
             .partition(|payload| !payload.token.is_empty());
         let backing = here
             .into_iter()
-            .map(|payload| payload.into_backing_key(id, origin, domain_key))
+            .map(|payload| payload.into_backing_key(id, (spec, usage, origin), domain_key))
             .collect::<Option<_>>()?;
         let mut key = Key::new(
             account(&self.account)?,
@@ -198,8 +203,8 @@ impl<'a> KeyPayload<'a> {
             backing,
         );
         key.description = self.description.into();
-        key.spec = KeySpec::from_name(self.spec)?;
-        key.usage = KeyUsage::from_name(self.usage)?;
+        key.spec = spec;
+        key.usage = usage;
         key.origin = origin;
         let missing = missing.iter().map(BackingKeyPayload::to_missing);
         key.missing = missing.collect::<Option<_>>()?;
@@ -278,11 +283,12 @@ impl<'a> BackingKeyPayload<'a> {
     fn into_backing_key(
         self,
         key: KeyId,
-        origin: Origin,
+        (spec, usage, origin): (KeySpec, KeyUsage, Origin),
         domain_key: &DomainKey,
     ) -> Option<BackingKey> {
         let id = BackingKeyId::from_bytes(self.id);
         let material = open_token(domain_key, key, &id, &self.token)?;
+        let material = Material::from_bytes(spec, usage, &material)?;
         let mut backing = BackingKey::new(key, material, Timestamp::from_millis(self.created));
         backing.rotation = self.rotation()?;
         if origin == Origin::External {

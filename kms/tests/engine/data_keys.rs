@@ -78,6 +78,9 @@ fn a_data_key_pair_comes_with_its_private_key_in_the_open_and_encrypted() {
         "ECC_NIST_P521",
         "ECC_SECG_P256K1",
         "ECC_NIST_EDWARDS25519",
+        "ML_KEM_512",
+        "ML_KEM_768",
+        "ML_KEM_1024",
     ] {
         let request = json!({
             "KeyId": id,
@@ -128,15 +131,13 @@ fn a_data_key_pair_comes_with_its_private_key_in_the_open_and_encrypted() {
 fn pairs_that_cannot_be_made_are_refused() {
     let mut server = Server::new();
     let id = server.create_key();
-    for spec in ["SM2", "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"] {
-        for operation in ["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"] {
-            server
-                .call(operation, json!({"KeyId": id, "KeyPairSpec": spec}))
-                .expect_error(
-                    "UnsupportedOperationException",
-                    &format!("KeyPairSpec {spec} is not supported in this Region"),
-                );
-        }
+    for operation in ["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"] {
+        server
+            .call(operation, json!({"KeyId": id, "KeyPairSpec": "SM2"}))
+            .expect_error(
+                "UnsupportedOperationException",
+                "KeyPairSpec SM2 is not supported in this Region",
+            );
     }
     let (code, message) = server
         .call(

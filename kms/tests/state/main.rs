@@ -4,6 +4,7 @@
 mod golden;
 mod history;
 mod hostile;
+mod material;
 mod model;
 mod store;
 #[path = "../../src/test_random.rs"]
