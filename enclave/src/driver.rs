@@ -2,8 +2,9 @@
 //! audit event.
 //!
 //! Most calls are answered at once, on the task that received them. Those that change something
-//! go through the [writer](crate::writer), those that make an RSA key pair to threads of their own.
-//! Both run to their end even if the client is gone by then.
+//! go through the [writer](crate::writer), those that make an RSA key pair to threads of their own;
+//! those that do both, first to the one and then to the other. All of them run to their end even if
+//! the client is gone by then.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use attestation::Timestamp;
 use kms::engine::{Engine, Reply, Response, Route, Step};
+use kms::key_pair::PreparedKeyPair;
 use kms::state::State;
 use kms::{Call, KmsError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -73,7 +75,23 @@ impl Stepper {
     pub(crate) fn step(&self, state: &State, call: &Received) -> Step {
         let now = self.clock.now();
         let mut random = self.random.clone();
-        let step = AssertUnwindSafe(|| self.engine.step(state, &call.call(), now, &mut random));
+        self.caught(call, || {
+            self.engine.step(state, &call.call(), now, &mut random)
+        })
+    }
+
+    /// The same, with what an earlier step of the call prepared.
+    pub(crate) fn resume(&self, state: &State, call: &Received, prepared: PreparedKeyPair) -> Step {
+        let now = self.clock.now();
+        let mut random = self.random.clone();
+        self.caught(call, || {
+            let call = call.call();
+            self.engine.resume(state, &call, prepared, now, &mut random)
+        })
+    }
+
+    fn caught(&self, call: &Received, step: impl FnOnce() -> Step) -> Step {
+        let step = AssertUnwindSafe(step);
         catch_unwind(step).unwrap_or_else(|_| {
             let error = KmsError::KmsInternal("The request failed because of a defect.".into());
             Step::Reply(self.refuse(call, &error))
@@ -163,7 +181,11 @@ impl Driver {
         match stepper.step(&self.state(), &received) {
             Step::Reply(reply) => self.finish(reply),
             Step::Commit(_, expected) => {
-                detached(Arc::clone(self).answer_durably(received, expected)).await
+                detached(Arc::clone(self).answer_durably(received, None, expected)).await
+            }
+            Step::Prepared(prepared, expected) => {
+                let prepared = Some(prepared);
+                detached(Arc::clone(self).answer_durably(received, prepared, expected)).await
             }
         }
     }
@@ -173,11 +195,21 @@ impl Driver {
         self.finish(self.stepper.refuse(received, error))
     }
 
-    /// Has the writer answer a call whose reply, if nothing comes in between, is this.
-    async fn answer_durably(self: Arc<Self>, received: Received, expected: Reply) -> Response {
+    /// Has the writer answer a call. The reply that is expected stands in for errors on the way.
+    async fn answer_durably(
+        self: Arc<Self>,
+        received: Received,
+        prepared: Option<PreparedKeyPair>,
+        expected: Reply,
+    ) -> Response {
         let call = Arc::new(received);
         let (reply, replied) = oneshot::channel();
-        if self.writer.try_send(Waiting { call, reply }).is_err() {
+        let waiting = Waiting {
+            call,
+            prepared,
+            reply,
+        };
+        if self.writer.try_send(waiting).is_err() {
             let away = self.counters().store_away.load(Ordering::Relaxed);
             let error = if away {
                 store_away()
@@ -208,7 +240,13 @@ impl Driver {
         };
         match joined(tokio::task::spawn_blocking(step).await) {
             (Step::Reply(reply), _) => self.finish(reply),
-            (Step::Commit(_, expected), received) => self.answer_durably(received, expected).await,
+            (Step::Commit(_, expected), received) => {
+                self.answer_durably(received, None, expected).await
+            }
+            (Step::Prepared(prepared, expected), received) => {
+                self.answer_durably(received, Some(prepared), expected)
+                    .await
+            }
         }
     }
 
@@ -249,12 +287,15 @@ mod tests {
     use http::StatusCode;
     use kms::key_pair::{AwsLcKeyPairs, KeyPair, KeyPairSource};
     use kms::protocol::spec::KeyPairSpec;
+    use link::Address;
     use serde_json::{Value, json};
     use tokio::task::JoinSet;
 
     use super::*;
     use crate::counters::get;
-    use crate::testing::{KEY_ID, call, stepper};
+    use crate::store::Store;
+    use crate::testing::{KEY_ID, agreeing_host, call, stepper};
+    use crate::writer::Writer;
 
     /// A source that panics.
     struct Defective;
@@ -350,6 +391,49 @@ mod tests {
             assert_eq!(other.unwrap().status, StatusCode::OK);
         }
         assert_eq!(get(&driver.counters().throttled), 1);
+    }
+
+    #[tokio::test]
+    async fn an_rsa_key_is_generated_once_and_other_changes_do_not_wait_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("host.sock"));
+        let host = agreeing_host(&address).await;
+        let (begun, has_begun) = channel();
+        let (go_on, told) = channel();
+        let slow = Slow {
+            begun,
+            go_on: Mutex::new(told),
+        };
+        let (stepper, _delivery) = stepper(Arc::new(slow), Clock::default());
+        let (calls, queue) = mpsc::channel(8);
+        let writer = Writer {
+            queue,
+            stepper: Arc::clone(&stepper),
+            store: Store::new(address),
+        };
+        let writing = tokio::spawn(writer.run());
+        let driver = Arc::new(Driver::new(stepper, calls, &Limits::default()));
+        let create_rsa_key = tokio::spawn({
+            let driver = Arc::clone(&driver);
+            let body = json!({ "KeySpec": "RSA_4096", "KeyUsage": "SIGN_VERIFY" });
+            async move { driver.answer(call("CreateKey", &body)).await }
+        });
+        while has_begun.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        let other = driver.answer(call("CreateKey", &json!({}))).await;
+        assert_eq!(other.status, StatusCode::OK);
+
+        go_on.send(()).unwrap();
+        let made = create_rsa_key.await.unwrap();
+        assert_eq!(made.status, StatusCode::OK);
+        assert!(has_begun.try_recv().is_err(), "generated twice");
+        let made: Value = serde_json::from_slice(&made.body).unwrap();
+        let request = json!({ "KeyId": made["KeyMetadata"]["KeyId"] });
+        let found = driver.answer(call("DescribeKey", &request)).await;
+        assert_eq!(found.status, StatusCode::OK);
+        writing.abort();
+        host.abort();
     }
 
     #[tokio::test]

@@ -14,8 +14,10 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use kms::KmsError;
 use kms::engine::{Reply, Step};
 use kms::expiry::settle;
+use kms::key_pair::PreparedKeyPair;
 use kms::state::{Batch, State};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
@@ -51,6 +53,8 @@ impl Current {
 /// A call that waits for the writer.
 pub(crate) struct Waiting {
     pub(crate) call: Arc<Received>,
+    /// What its first step prepared because it takes long.
+    pub(crate) prepared: Option<PreparedKeyPair>,
     /// Dropped by a caller who waits no longer.
     pub(crate) reply: oneshot::Sender<Reply>,
 }
@@ -85,16 +89,29 @@ impl Writer {
         let stepper = Arc::clone(&self.stepper);
         let mut batch = Batch::new(State::clone(&stepper.current.state()));
         let mut replies = Vec::with_capacity(waiting.len());
-        for Waiting { call, reply } in waiting.drain(..) {
+        for Waiting {
+            call,
+            prepared,
+            reply,
+        } in waiting.drain(..)
+        {
             if reply.is_closed() {
                 continue;
             }
-            let made = match stepper.step(batch.state(), &call) {
+            let step = match prepared {
+                None => stepper.step(batch.state(), &call),
+                Some(prepared) => stepper.resume(batch.state(), &call, prepared),
+            };
+            let made = match step {
                 Step::Reply(made) => made,
                 Step::Commit(changes, made) => {
                     batch.push(changes);
                     made
                 }
+                // What takes long has no place here, and the driver sent it elsewhere.
+                Step::Prepared(_, expected) => expected.fail(&KmsError::KmsInternal(
+                    "The request failed because of a defect.".into(),
+                )),
             };
             replies.push((reply, made));
         }

@@ -2,9 +2,10 @@
 //!
 //! It does no I/O and never waits. State, time and randomness are arguments; what a call changes
 //! is returned for the edge to commit before the answer leaves ([`Step::Commit`]). The same state,
-//! time and randomness give the same bytes, with two exceptions that crypto libraries force on us,
-//! both behind doors that a test can replace: key pairs ([`KeyPairSource`]) and the padding of
-//! RSAES-OAEP (the verifier's backend).
+//! time and randomness give the same bytes, with exceptions that crypto libraries force on us: two
+//! behind doors that a test can replace, key pairs ([`KeyPairSource`]) and the sealing for a
+//! recipient (the verifier's backend); and what RSA, ECDSA, ML-DSA and ML-KEM keys draw when they
+//! are used.
 //!
 //! A call travels like this, and may stop at each step with that step's error:
 //!
@@ -31,7 +32,7 @@ use crate::authentication::authenticate;
 use crate::call::Call;
 use crate::error::KmsError;
 use crate::iam;
-use crate::key_pair::{self, KeyPairSource};
+use crate::key_pair::{self, KeyPairSource, PreparedKeyPair};
 use crate::operation::{self, Context, Outcome};
 use crate::protocol::{OperationName, Request, request, response};
 use crate::sigv4::Service;
@@ -65,8 +66,8 @@ pub struct Engine {
 pub enum Route {
     /// Anywhere, on the newest snapshot: it changes nothing.
     Read,
-    /// Like [`Read`](Self::Read), but off the threads that serve other calls: it makes an RSA key
-    /// pair.
+    /// On the newest snapshot, but off the threads that serve other calls: it makes an RSA key
+    /// pair. If it changes something as well, it comes to [`Step::Prepared`].
     Slow,
     /// On the writer, against the state with all changes before it: it may change something.
     Write,
@@ -78,6 +79,9 @@ pub enum Step {
     Reply(Reply),
     /// The reply may leave once the changes are durable.
     Commit(Vec<Change>, Reply),
+    /// The part that takes long is done. The call is to be stepped again with it
+    /// ([`Engine::resume`]), on the writer; the reply is for when that can't be.
+    Prepared(PreparedKeyPair, Reply),
 }
 
 /// The answer to a call, and its record in the audit trail.
@@ -147,7 +151,6 @@ impl Engine {
                 OperationName::CancelKeyDeletion
                 | OperationName::CreateAlias
                 | OperationName::CreateGrant
-                | OperationName::CreateKey
                 | OperationName::DeleteAlias
                 | OperationName::DeleteImportedKeyMaterial
                 | OperationName::DisableKey
@@ -167,6 +170,13 @@ impl Engine {
                 | OperationName::UpdateKeyDescription
                 | OperationName::UpdatePrimaryRegion,
             ) => Route::Write,
+            Ok(operation @ OperationName::CreateKey) => {
+                if asks_for_slow_key_pair(operation, call.body) {
+                    Route::Slow
+                } else {
+                    Route::Write
+                }
+            }
             Ok(OperationName::GetParametersForImport) => Route::Slow,
             Ok(
                 operation @ (OperationName::GenerateDataKeyPair
@@ -184,14 +194,45 @@ impl Engine {
         now: Timestamp,
         random: &mut dyn CryptoRng,
     ) -> Step {
+        self.step_with(state, call, None, now, random)
+    }
+
+    /// Answers a call with what an earlier step of it prepared. It is decided anew: what was
+    /// prepared gives no rights.
+    pub fn resume(
+        &self,
+        state: &State,
+        call: &Call<'_>,
+        prepared: PreparedKeyPair,
+        now: Timestamp,
+        random: &mut dyn CryptoRng,
+    ) -> Step {
+        self.step_with(state, call, Some(prepared), now, random)
+    }
+
+    fn step_with(
+        &self,
+        state: &State,
+        call: &Call<'_>,
+        prepared: Option<PreparedKeyPair>,
+        now: Timestamp,
+        random: &mut dyn CryptoRng,
+    ) -> Step {
         if iam::is_for(call) {
             return iam::step(state, call, now, random);
         }
         let mut event = Event::begin(call, now, random);
-        match self.answer(state, call, now, random, &mut event) {
-            Ok(Outcome { body, changes }) => {
+        match self.answer(state, call, prepared, now, random, &mut event) {
+            Ok(Outcome {
+                body,
+                changes,
+                prepared,
+            }) => {
                 let reply = Reply::success(Protocol::Json, body, event);
-                reply.after(changes)
+                match prepared {
+                    Some(prepared) => Step::Prepared(prepared, reply),
+                    None => reply.after(changes),
+                }
             }
             Err(error) => Step::Reply(Reply::failure(&error, event)),
         }
@@ -220,6 +261,7 @@ impl Engine {
         &self,
         state: &State,
         call: &Call<'_>,
+        prepared: Option<PreparedKeyPair>,
         now: Timestamp,
         random: &mut dyn CryptoRng,
         event: &mut Event,
@@ -241,6 +283,7 @@ impl Engine {
             config: &self.config,
             verifier: &self.verifier,
             key_pairs: self.key_pairs.as_ref(),
+            prepared,
             event,
         };
         operation::perform(&mut context, request)
@@ -307,6 +350,7 @@ impl Reply {
 /// answered, so that no spelling of the same request gets around it.
 fn asks_for_slow_key_pair(operation: OperationName, body: &[u8]) -> bool {
     match request::parse(operation, body) {
+        Ok(Request::CreateKey(request)) => operation::key::asks_for_slow_key_pair(&request),
         Ok(Request::GenerateDataKeyPair(request)) => key_pair::is_slow(request.key_pair_spec),
         Ok(Request::GenerateDataKeyPairWithoutPlaintext(request)) => {
             key_pair::is_slow(request.key_pair_spec)

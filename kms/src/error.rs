@@ -65,6 +65,10 @@ pub enum KmsError {
     KeyUnavailable(Cow<'static, str>),
     /// A defect in this service.
     KmsInternal(Cow<'static, str>),
+    /// The MAC is not that of the message. Has no message.
+    KmsInvalidMac,
+    /// The signature is not that of the message. Has no message.
+    KmsInvalidSignature,
     /// The key's state does not allow the operation.
     KmsInvalidState(Cow<'static, str>),
     /// A quota is used up.
@@ -199,6 +203,8 @@ impl KmsError {
             Self::InvalidSignature(m) => ("InvalidSignatureException", Some(m)),
             Self::KeyUnavailable(m) => ("KeyUnavailableException", Some(m)),
             Self::KmsInternal(m) => ("KMSInternalException", Some(m)),
+            Self::KmsInvalidMac => ("KMSInvalidMacException", None),
+            Self::KmsInvalidSignature => ("KMSInvalidSignatureException", None),
             Self::KmsInvalidState(m) => ("KMSInvalidStateException", Some(m)),
             Self::LimitExceeded(m) => ("LimitExceededException", Some(m)),
             Self::MalformedPolicyDocument(m) => ("MalformedPolicyDocumentException", Some(m)),
@@ -301,6 +307,8 @@ mod tests {
     fn these_carry_no_message_at_all() {
         for error in [
             KmsError::InvalidCiphertext,
+            KmsError::KmsInvalidMac,
+            KmsError::KmsInvalidSignature,
             KmsError::UnknownOperation,
             KmsError::Serialization("".into()),
             KmsError::NotAuthorized("".into()),

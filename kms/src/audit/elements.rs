@@ -3,6 +3,8 @@
 //! AWS records `null` for all others, and an object with the key's ARN even for operations whose
 //! answer is empty.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value, json};
 
 use crate::grant::GrantId;
@@ -56,11 +58,6 @@ pub(crate) fn replicated_key(answer: &ReplicateKey<'_>) -> Value {
 }
 
 fn key_metadata(key: &KeyMetadata<'_>) -> Value {
-    let algorithms: Vec<_> = key
-        .encryption_algorithms
-        .iter()
-        .map(|a| a.as_str())
-        .collect();
     let mut metadata = json!({
         "AWSAccountId": key.aws_account_id.to_string(),
         "keyId": key.key_id.to_string(),
@@ -74,11 +71,34 @@ fn key_metadata(key: &KeyMetadata<'_>) -> Value {
         "keyManager": key.key_manager.as_str(),
         "customerMasterKeySpec": key.key_spec.as_str(),
         "keySpec": key.key_spec.as_str(),
-        "encryptionAlgorithms": algorithms,
         "multiRegion": key.multi_region_configuration.is_some(),
     });
-    if let (Some(id), Value::Object(metadata)) = (key.current_key_material_id, &mut metadata) {
-        metadata.insert("currentKeyMaterialId".into(), hex::encode(id).into());
+    if let Value::Object(metadata) = &mut metadata {
+        let lists = [
+            ("encryptionAlgorithms", names(key.encryption_algorithms)),
+            ("signingAlgorithms", names(key.signing_algorithms)),
+            (
+                "keyAgreementAlgorithms",
+                names(key.key_agreement_algorithms),
+            ),
+            (
+                "encapsulationAlgorithms",
+                names(key.encapsulation_algorithms),
+            ),
+            ("macAlgorithms", names(key.mac_algorithms)),
+        ];
+        for (name, algorithms) in lists {
+            if !algorithms.is_empty() {
+                metadata.insert(name.into(), algorithms.into());
+            }
+        }
+        if let Some(id) = key.current_key_material_id {
+            metadata.insert("currentKeyMaterialId".into(), hex::encode(id).into());
+        }
     }
     metadata
+}
+
+fn names(algorithms: &[impl Display]) -> Vec<String> {
+    algorithms.iter().map(ToString::to_string).collect()
 }

@@ -1,14 +1,16 @@
 //! `requestParameters`: what of a request an event may show.
 //!
-//! Left out, as AWS leaves them out: plaintext, ciphertext, passwords, attestation documents
-//! and grant tokens. An encryption context is shown: it is not secret by definition, and it is what makes
-//! the record of a decryption useful.
+//! Left out, as AWS leaves them out: plaintext, ciphertext, messages, signatures, passwords,
+//! attestation documents and grant tokens. An encryption context is shown: it is not secret by
+//! definition, and it is what makes the record of a decryption useful.
 
 use serde_json::{Map, Value, json};
 
 use super::date;
 use crate::protocol::request::{Tag, XksProxy};
-use crate::protocol::spec::{EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, Origin};
+use crate::protocol::spec::{
+    EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, MessageType, Origin,
+};
 use crate::protocol::{EncryptionContext, Request, request};
 
 /// The parameters of a request, under the names CloudTrail gives them.
@@ -79,6 +81,12 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
                 shown.tags(&r.tags);
             }
         }
+        Request::Decapsulate(r) => {
+            shown.text("keyId", &r.key_id);
+            let algorithm = r.encapsulation_algorithm.as_str();
+            shown.text("encapsulationAlgorithm", algorithm);
+            shown.dry_run(r.dry_run);
+        }
         Request::Decrypt(r) => {
             shown.algorithm("encryptionAlgorithm", r.encryption_algorithm);
             shown.optional("keyId", r.key_id.as_deref());
@@ -99,6 +107,12 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.number("limit", r.limit);
             shown.optional("marker", r.marker.as_deref());
         }
+        Request::DeriveSharedSecret(r) => {
+            shown.text("keyId", &r.key_id);
+            let algorithm = r.key_agreement_algorithm.as_str();
+            shown.text("keyAgreementAlgorithm", algorithm);
+            shown.dry_run(r.dry_run);
+        }
         Request::DescribeKey(r) => shown.text("keyId", &r.key_id),
         Request::DisableKey(r) => shown.text("keyId", &r.key_id),
         Request::DisableKeyRotation(r) => {
@@ -111,6 +125,12 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         Request::EnableKeyRotation(r) => {
             shown.text("keyId", &r.key_id);
             shown.number("rotationPeriodInDays", r.rotation_period_in_days);
+        }
+        Request::Encapsulate(r) => {
+            shown.text("keyId", &r.key_id);
+            let algorithm = r.encapsulation_algorithm.as_str();
+            shown.text("encapsulationAlgorithm", algorithm);
+            shown.dry_run(r.dry_run);
         }
         Request::Encrypt(r) => {
             shown.text("keyId", &r.key_id);
@@ -144,6 +164,11 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.context("encryptionContext", &r.encryption_context);
             shown.dry_run(r.dry_run);
         }
+        Request::GenerateMac(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("macAlgorithm", r.mac_algorithm.as_str());
+            shown.dry_run(r.dry_run);
+        }
         Request::GenerateRandom(r) => {
             shown.number("numberOfBytes", r.number_of_bytes);
             shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
@@ -160,6 +185,7 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("wrappingAlgorithm", r.wrapping_algorithm.as_str());
             shown.text("wrappingKeySpec", r.wrapping_key_spec.as_str());
         }
+        Request::GetPublicKey(r) => shown.text("keyId", &r.key_id),
         Request::ImportKeyMaterial(r) => {
             shown.text("keyId", &r.key_id);
             if let Some(moment) = r.valid_to {
@@ -266,6 +292,12 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.text("keyId", &r.key_id);
             shown.number("pendingWindowInDays", r.pending_window_in_days);
         }
+        Request::Sign(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.message_type(r.message_type);
+            shown.text("signingAlgorithm", r.signing_algorithm.as_str());
+            shown.dry_run(r.dry_run);
+        }
         Request::TagResource(r) => {
             shown.text("keyId", &r.key_id);
             shown.tags(&r.tags);
@@ -295,6 +327,17 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
         Request::UpdatePrimaryRegion(r) => {
             shown.text("keyId", &r.key_id);
             shown.text("primaryRegion", &r.primary_region);
+        }
+        Request::Verify(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.message_type(r.message_type);
+            shown.text("signingAlgorithm", r.signing_algorithm.as_str());
+            shown.dry_run(r.dry_run);
+        }
+        Request::VerifyMac(r) => {
+            shown.text("keyId", &r.key_id);
+            shown.text("macAlgorithm", r.mac_algorithm.as_str());
+            shown.dry_run(r.dry_run);
         }
     }
     bounded(shown.0)
@@ -386,6 +429,12 @@ impl Parameters {
     fn algorithm(&mut self, name: &str, algorithm: Option<EncryptionAlgorithm>) {
         let algorithm = algorithm.unwrap_or(EncryptionAlgorithm::SymmetricDefault);
         self.text(name, algorithm.as_str());
+    }
+
+    /// So is the message type.
+    fn message_type(&mut self, message_type: Option<MessageType>) {
+        let message_type = message_type.unwrap_or(MessageType::Raw);
+        self.text("messageType", message_type.as_str());
     }
 
     fn context(&mut self, name: &str, context: &EncryptionContext) {

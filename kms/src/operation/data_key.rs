@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::error::KmsError;
 use crate::permit::{Conditions, action};
-use crate::protocol::spec::{DataKeySpec, EncryptionAlgorithm};
+use crate::protocol::spec::DataKeySpec;
 use crate::protocol::{OperationName, request, response};
 
 use super::key_state::{self, Row};
@@ -33,11 +33,7 @@ pub(super) fn generate_data_key(
         &conditions,
     )?;
     key_state::require(Row::Use, permit.key())?;
-    usage::require_encryption(
-        OperationName::GenerateDataKey,
-        EncryptionAlgorithm::SymmetricDefault,
-        permit.key(),
-    )?;
+    usage::require_data_key_encryption(OperationName::GenerateDataKey, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
     let data_key = fresh(length, context.random);
@@ -77,9 +73,8 @@ pub(super) fn generate_data_key_without_plaintext(
         &conditions,
     )?;
     key_state::require(Row::Use, permit.key())?;
-    usage::require_encryption(
+    usage::require_data_key_encryption(
         OperationName::GenerateDataKeyWithoutPlaintext,
-        EncryptionAlgorithm::SymmetricDefault,
         permit.key(),
     )?;
     stop_if_dry_run(request.dry_run)?;

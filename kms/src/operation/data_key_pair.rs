@@ -4,7 +4,6 @@
 use crate::error::KmsError;
 use crate::key_pair;
 use crate::permit::{Conditions, action};
-use crate::protocol::spec::EncryptionAlgorithm;
 use crate::protocol::{OperationName, request, response};
 
 use super::key_state::{self, Row};
@@ -32,11 +31,7 @@ pub(super) fn generate_data_key_pair(
         &conditions,
     )?;
     key_state::require(Row::Use, permit.key())?;
-    usage::require_encryption(
-        OperationName::GenerateDataKeyPair,
-        EncryptionAlgorithm::SymmetricDefault,
-        permit.key(),
-    )?;
+    usage::require_data_key_encryption(OperationName::GenerateDataKeyPair, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
     let pair = context.key_pairs.generate(request.key_pair_spec)?;
@@ -79,9 +74,8 @@ pub(super) fn generate_data_key_pair_without_plaintext(
         &conditions,
     )?;
     key_state::require(Row::Use, permit.key())?;
-    usage::require_encryption(
+    usage::require_data_key_encryption(
         OperationName::GenerateDataKeyPairWithoutPlaintext,
-        EncryptionAlgorithm::SymmetricDefault,
         permit.key(),
     )?;
     stop_if_dry_run(request.dry_run)?;

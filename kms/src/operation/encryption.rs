@@ -2,15 +2,18 @@
 
 use crate::ciphertext::Header;
 use crate::error::KmsError;
-use crate::key::Key;
+use crate::key::{BackingKeyId, Key};
 use crate::permit::{Action, Conditions, action};
-use crate::protocol::spec::{DryRunModifier, EncryptionAlgorithm};
+use crate::protocol::spec::{DryRunModifier, EncryptionAlgorithm, KeySpec};
 use crate::protocol::{OperationName, request, response};
 use crate::state::State;
 
 use super::key_state::{self, Row};
 use super::release::Release;
 use super::{Context, Found, Names, Outcome, cipher, missing, stop_if_dry_run, usage};
+
+/// The one algorithm whose ciphertexts tell their key.
+const SYMMETRIC: EncryptionAlgorithm = EncryptionAlgorithm::SymmetricDefault;
 
 /// Encrypt.
 pub(super) fn encrypt(
@@ -27,19 +30,15 @@ pub(super) fn encrypt(
     let permit = context.permit(action::Encrypt, &request.key_id, Names::All, &conditions)?;
     key_state::require(Row::Use, permit.key())?;
     usage::require_encryption(OperationName::Encrypt, algorithm, permit.key())?;
+    let (plaintext, encryption_context) = (&request.plaintext, &request.encryption_context);
+    cipher::require_encryptable(&permit, algorithm, plaintext, encryption_context)?;
     stop_if_dry_run(request.dry_run)?;
 
-    let sealed = cipher::seal(
-        &permit,
-        &request.plaintext,
-        &request.encryption_context,
-        context.random,
-    )?;
-    context
-        .event
-        .key_material("keyMaterialId", &sealed.material);
+    let random = &mut *context.random;
+    let encrypted = cipher::encrypt(&permit, algorithm, plaintext, encryption_context, random)?;
+    record_material(context, "keyMaterialId", encrypted.material.as_ref());
     Ok(Outcome::read(&response::Encrypt {
-        ciphertext_blob: &sealed.blob,
+        ciphertext_blob: &encrypted.blob,
         key_id: permit.key().arn(),
         encryption_algorithm: algorithm,
     }))
@@ -58,6 +57,7 @@ pub(super) fn decrypt(
         request.dry_run,
         &request.dry_run_modifiers,
     )?;
+    source.require_key_name(algorithm, "keyId")?;
     let release = Release::of(context, request.recipient)?;
     let found = source.find::<action::Decrypt>(context)?;
     let conditions = Conditions {
@@ -68,24 +68,22 @@ pub(super) fn decrypt(
         ..Conditions::default()
     };
     let permit = context.permit_found(action::Decrypt, found, &conditions)?;
-    source.require_made_by(permit.key(), context.state)?;
+    source.require_made_by(permit.key(), algorithm, context.state)?;
     key_state::require(Row::Use, permit.key())?;
     usage::require_decryption(OperationName::Decrypt, algorithm, permit.key())?;
     let Some(blob) = source.blob() else {
         return Err(KmsError::DryRunOperation);
     };
-    let opened = cipher::open(&permit, blob, &request.encryption_context)?;
+    let decrypted = cipher::decrypt(&permit, algorithm, blob, &request.encryption_context)?;
     stop_if_dry_run(request.dry_run)?;
 
-    context
-        .event
-        .key_material("keyMaterialId", &opened.material);
-    let released = release.apply(opened.plaintext, context.random)?;
+    record_material(context, "keyMaterialId", decrypted.material.as_ref());
+    let released = release.apply(decrypted.plaintext, context.random)?;
     Ok(Outcome::read(&response::Decrypt {
         key_id: permit.key().arn(),
         plaintext: released.as_plaintext(),
         encryption_algorithm: algorithm,
-        key_material_id: Some(opened.material.as_bytes()),
+        key_material_id: decrypted.material.as_ref().map(BackingKeyId::as_bytes),
     }))
 }
 
@@ -103,6 +101,7 @@ pub(super) fn re_encrypt(
         request.dry_run,
         &request.dry_run_modifiers,
     )?;
+    source.require_key_name(source_algorithm, "sourceKeyId")?;
     let from = source.find::<action::ReEncryptFrom>(context)?;
     let to = context.find::<action::ReEncryptTo>(&request.destination_key_id, Names::All)?;
     let common = Conditions {
@@ -122,7 +121,7 @@ pub(super) fn re_encrypt(
         ..common
     };
     let to = context.permit_found(action::ReEncryptTo, to, &conditions)?;
-    source.require_made_by(from.key(), context.state)?;
+    source.require_made_by(from.key(), source_algorithm, context.state)?;
     key_state::require(Row::Use, from.key())?;
     key_state::require(Row::Use, to.key())?;
     usage::require_decryption(OperationName::ReEncrypt, source_algorithm, from.key())?;
@@ -130,34 +129,43 @@ pub(super) fn re_encrypt(
     let Some(blob) = source.blob() else {
         return Err(KmsError::DryRunOperation);
     };
-    let opened = cipher::open(&from, blob, &request.source_encryption_context)?;
+    let source_context = &request.source_encryption_context;
+    let decrypted = cipher::decrypt(&from, source_algorithm, blob, source_context)?;
+    let plaintext = &decrypted.plaintext;
+    let destination_context = &request.destination_encryption_context;
+    cipher::require_encryptable(&to, destination_algorithm, plaintext, destination_context)?;
     stop_if_dry_run(request.dry_run)?;
 
-    let sealed = cipher::seal(
+    let encrypted = cipher::encrypt(
         &to,
-        &opened.plaintext,
-        &request.destination_encryption_context,
+        destination_algorithm,
+        plaintext,
+        destination_context,
         context.random,
     )?;
-    context
-        .event
-        .key_material("sourceKeyMaterialId", &opened.material);
-    context
-        .event
-        .key_material("destinationKeyMaterialId", &sealed.material);
+    let (source, destination) = (decrypted.material.as_ref(), encrypted.material.as_ref());
+    record_material(context, "sourceKeyMaterialId", source);
+    record_material(context, "destinationKeyMaterialId", destination);
     Ok(Outcome::read(&response::ReEncrypt {
-        ciphertext_blob: &sealed.blob,
+        ciphertext_blob: &encrypted.blob,
         source_key_id: from.key().arn(),
         key_id: to.key().arn(),
         source_encryption_algorithm: source_algorithm,
         destination_encryption_algorithm: destination_algorithm,
-        source_key_material_id: Some(opened.material.as_bytes()),
-        destination_key_material_id: Some(sealed.material.as_bytes()),
+        source_key_material_id: source.map(BackingKeyId::as_bytes),
+        destination_key_material_id: destination.map(BackingKeyId::as_bytes),
     }))
 }
 
 fn algorithm(named: Option<EncryptionAlgorithm>) -> EncryptionAlgorithm {
-    named.unwrap_or(EncryptionAlgorithm::SymmetricDefault)
+    named.unwrap_or(SYMMETRIC)
+}
+
+/// Records the key material that was used, of symmetric keys.
+fn record_material(context: &mut Context<'_>, name: &'static str, id: Option<&BackingKeyId>) {
+    if let Some(id) = id {
+        context.event.key_material(name, id);
+    }
 }
 
 /// What is to be decrypted, and the name of the key that encrypted it.
@@ -201,6 +209,24 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Lets pass what tells its key, or is sent along with the name of one.
+    ///
+    /// # Errors
+    ///
+    /// ValidationException for an RSA ciphertext without the name of its key.
+    fn require_key_name(
+        &self,
+        algorithm: EncryptionAlgorithm,
+        key_name: &str,
+    ) -> Result<(), KmsError> {
+        match self {
+            Self::Blob(blob) if algorithm != SYMMETRIC && Header::parse(blob).is_none() => {
+                Err(missing(key_name))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The key to decrypt with: the one that is named, else the one that the ciphertext tells.
     ///
     /// # Errors
@@ -222,18 +248,29 @@ impl<'a> Source<'a> {
 }
 
 impl Source<'_> {
-    /// Lets a ciphertext pass that this key made. AWS looks at that before it looks at the key's
-    /// state.
+    /// Lets a ciphertext pass that this key made, or that tells nothing because it is an RSA key's.
+    /// AWS looks at that before it looks at the key's state.
     ///
     /// # Errors
     ///
     /// IncorrectKeyException for the ciphertext of another key of that account and region,
     /// InvalidCiphertextException for what is none of ours.
-    fn require_made_by(&self, key: &Key, state: &State) -> Result<(), KmsError> {
-        let Some(blob) = self.blob() else {
+    fn require_made_by(
+        &self,
+        key: &Key,
+        algorithm: EncryptionAlgorithm,
+        state: &State,
+    ) -> Result<(), KmsError> {
+        let Some(blob) = self.blob().filter(|_| algorithm == SYMMETRIC) else {
             return Ok(());
         };
-        let header = Header::parse(blob).ok_or(KmsError::InvalidCiphertext)?;
+        let Some(header) = Header::parse(blob) else {
+            // With a key that is not symmetric, the wrong algorithm is the greater mistake.
+            return match key.spec {
+                KeySpec::SymmetricDefault => Err(KmsError::InvalidCiphertext),
+                _ => Ok(()),
+            };
+        };
         if header.key_id == key.id() {
             return Ok(());
         }

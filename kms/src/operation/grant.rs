@@ -107,10 +107,7 @@ pub(super) fn create_grant(
     } else {
         vec![Change::PutGrant(grant)]
     };
-    Ok(Outcome {
-        body: answer.body(),
-        changes,
-    })
+    Ok(Outcome::changes(answer.body(), changes))
 }
 
 /// ListGrants.

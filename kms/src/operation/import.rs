@@ -123,10 +123,10 @@ pub(super) fn import_key_material(
         key_id: key.arn(),
         key_material_id: Some(id.as_bytes()),
     };
-    Ok(Outcome {
-        body: answer.body(),
-        changes: multi_region::changes(context.state, imported),
-    })
+    Ok(Outcome::changes(
+        answer.body(),
+        multi_region::changes(context.state, imported),
+    ))
 }
 
 /// DeleteImportedKeyMaterial: of a key that has none, nothing is deleted.
@@ -173,10 +173,7 @@ pub(super) fn delete_imported_key_material(
         }
         _ => Vec::new(),
     };
-    Ok(Outcome {
-        body: answer.body(),
-        changes,
-    })
+    Ok(Outcome::changes(answer.body(), changes))
 }
 
 /// Decides whether the caller may do this to a key that takes imported material.

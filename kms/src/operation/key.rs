@@ -1,14 +1,14 @@
 //! Making and looking at KMS keys: CreateKey, DescribeKey, ListKeys.
 
-use std::sync::Arc;
-
 use crate::audit;
 use crate::error::KmsError;
 use crate::key::{BackingKey, Key};
+use crate::key_pair::{self, PreparedKeyPair};
+use crate::material::Material;
 use crate::name::{self, KeyId};
 use crate::permit::{AccountResource, Conditions, action};
 use crate::protocol::response::{self, KeyListEntry};
-use crate::protocol::spec::{KeySpec, KeyState, KeyUsage, Origin, ResourceOwner};
+use crate::protocol::spec::{KeyPairSpec, KeySpec, KeyState, KeyUsage, Origin, ResourceOwner};
 use crate::protocol::{OperationName, Response as _, request};
 use crate::state::Change;
 
@@ -52,17 +52,34 @@ pub(super) fn create_key(
     let policy = policy
         .map(|policy| key_policy::read(context, policy, &arn, &conditions))
         .transpose()?;
-    let backing: Arc<[BackingKey]> = match origin {
-        Origin::External => Arc::new([]),
-        _ => Arc::new([BackingKey::generate(id, context.now, context.random)]),
+    let material = match (origin, slow_key_pair(spec)) {
+        (Origin::External, _) => None,
+        (_, None) => Some(Material::generate(
+            spec,
+            usage,
+            context.key_pairs,
+            context.random,
+        )?),
+        (_, Some(pair_spec)) => match context.prepared.take() {
+            None => {
+                let prepared = PreparedKeyPair::generate(pair_spec, context.key_pairs)?;
+                return Ok(Outcome::prepared(prepared));
+            }
+            Some(prepared) => Some(Material::of_pair(spec, usage, prepared.of(pair_spec)?)?),
+        },
     };
     let mut key = Key::new(
         context.account(),
         context.caller.region.clone(),
         id,
         context.now,
-        backing,
+        material
+            .map(|material| BackingKey::new(id, material, context.now))
+            .into_iter()
+            .collect(),
     );
+    key.spec = spec;
+    key.usage = usage;
     key.origin = origin;
     if origin == Origin::External {
         key.state = KeyState::PendingImport;
@@ -165,11 +182,26 @@ fn usage(request: &request::CreateKey<'_>, spec: KeySpec) -> Result<KeyUsage, Km
     }
 }
 
-/// Lets pass what this version can make.
+/// The key pair that a key of this spec is, if it takes long to make one.
+fn slow_key_pair(spec: KeySpec) -> Option<KeyPairSpec> {
+    KeyPairSpec::from_name(spec.as_str()).filter(|spec| key_pair::is_slow(*spec))
+}
+
+/// Whether CreateKey has a key pair to make that takes long.
+pub(crate) fn asks_for_slow_key_pair(request: &request::CreateKey<'_>) -> bool {
+    let spec = request.key_spec.or(request.customer_master_key_spec);
+    let made_here = matches!(request.origin, None | Some(Origin::AwsKms));
+    made_here && spec.and_then(slow_key_pair).is_some()
+}
+
+/// Lets pass what this version can make: all but SM2, which AWS offers in its China regions only.
 fn require_supported(spec: KeySpec, origin: Origin) -> Result<(), KmsError> {
-    if spec != KeySpec::SymmetricDefault {
+    if spec == KeySpec::Sm2 {
+        return Err(key_pair::unsupported("KeySpec", spec));
+    }
+    if origin == Origin::External && spec != KeySpec::SymmetricDefault {
         return Err(KmsError::UnsupportedOperation(
-            format!("KeySpec {spec} is not available in this version.").into(),
+            format!("Origin {origin} is not available for KeySpec {spec} in this version.").into(),
         ));
     }
     if !matches!(origin, Origin::AwsKms | Origin::External) {

@@ -3,7 +3,7 @@
 use crate::key::{Import, Key};
 use crate::name;
 use crate::protocol::response::{KeyMetadata, MultiRegionConfiguration, MultiRegionKey};
-use crate::protocol::spec::{KeyManager, KeyState, MultiRegionKeyType};
+use crate::protocol::spec::{KeyManager, KeySpec, KeyState, MultiRegionKeyType};
 
 use super::usage;
 
@@ -31,10 +31,10 @@ pub(super) fn of(key: &Key) -> KeyMetadata<'_> {
         key_manager: KeyManager::Customer,
         key_spec: key.spec,
         encryption_algorithms: usage::encryption_algorithms(key.spec, key.usage),
-        signing_algorithms: &[],
-        key_agreement_algorithms: &[],
-        encapsulation_algorithms: &[],
-        mac_algorithms: &[],
+        signing_algorithms: usage::signing_algorithms(key.spec, key.usage),
+        key_agreement_algorithms: usage::key_agreement_algorithms(key.usage),
+        encapsulation_algorithms: usage::encapsulation_algorithms(key.usage),
+        mac_algorithms: usage::mac_algorithms(key.spec),
         multi_region_configuration: key.id().is_multi_region().then(|| related_keys(key)),
         pending_deletion_window_in_days: key
             .multi_region
@@ -42,7 +42,9 @@ pub(super) fn of(key: &Key) -> KeyMetadata<'_> {
             .and_then(|set| set.deletion_window)
             .filter(|_| key.state == KeyState::PendingReplicaDeletion),
         xks_key_id: None,
-        current_key_material_id: current.map(|version| version.id.as_bytes()),
+        current_key_material_id: current
+            .filter(|_| key.spec == KeySpec::SymmetricDefault)
+            .map(|version| version.id.as_bytes()),
     }
 }
 

@@ -15,17 +15,21 @@ mod encryption;
 mod grant;
 mod grant_token;
 mod import;
-mod key;
+pub(crate) mod key;
 mod key_policy;
 mod key_state;
 mod life_cycle;
+mod mac;
 mod marker;
 mod metadata;
 mod multi_region;
+mod public_key;
 mod random;
 mod release;
 mod resolve;
 mod rotation;
+mod shared_secret;
+mod signature;
 mod tag;
 mod usage;
 
@@ -37,7 +41,7 @@ use crate::audit::Event;
 use crate::authentication::Caller;
 use crate::engine::EngineConfig;
 use crate::error::KmsError;
-use crate::key_pair::KeyPairSource;
+use crate::key_pair::{KeyPairSource, PreparedKeyPair};
 use crate::name::AccountId;
 use crate::permit::{Action, Asking, Conditions, Permit, Resource, Shown, authorize};
 use crate::protocol::{Request, Response};
@@ -54,13 +58,16 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a EngineConfig,
     pub(crate) verifier: &'a Verifier,
     pub(crate) key_pairs: &'a dyn KeyPairSource,
+    pub(crate) prepared: Option<PreparedKeyPair>,
     pub(crate) event: &'a mut Event,
 }
 
-/// What an operation comes to: the body of the answer, and what is to be stored first.
+/// What an operation comes to: the body of the answer, and what is to be stored first; or what
+/// was prepared for the step that does the rest.
 pub(crate) struct Outcome {
     pub(crate) body: Zeroizing<Vec<u8>>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) prepared: Option<PreparedKeyPair>,
 }
 
 impl Outcome {
@@ -69,22 +76,35 @@ impl Outcome {
         Self {
             body: response.body(),
             changes: Vec::new(),
+            prepared: None,
         }
     }
 
     /// An answer with a change.
     fn change(body: Zeroizing<Vec<u8>>, change: Change) -> Self {
+        Self::changes(body, vec![change])
+    }
+
+    /// An answer with any number of changes.
+    fn changes(body: Zeroizing<Vec<u8>>, changes: Vec<Change>) -> Self {
         Self {
             body,
-            changes: vec![change],
+            changes,
+            prepared: None,
         }
     }
 
     /// The empty answer of an operation that only changes something.
     fn void(changes: Vec<Change>) -> Self {
+        Self::changes(Zeroizing::new(Vec::new()), changes)
+    }
+
+    /// Not an answer yet, but what took long to make for one that changes something.
+    fn prepared(prepared: PreparedKeyPair) -> Self {
         Self {
             body: Zeroizing::new(Vec::new()),
-            changes,
+            changes: Vec::new(),
+            prepared: Some(prepared),
         }
     }
 }
@@ -105,6 +125,7 @@ pub(crate) fn perform(
         }
         Request::CreateGrant(request) => grant::create_grant(context, &request),
         Request::CreateKey(request) => key::create_key(context, &request),
+        Request::Decapsulate(request) => shared_secret::decapsulate(context, &request),
         Request::Decrypt(request) => encryption::decrypt(context, request),
         Request::DeleteAlias(request) => alias::delete_alias(context, &request),
         Request::DeleteCustomKeyStore(request) => {
@@ -116,6 +137,9 @@ pub(crate) fn perform(
         Request::DescribeCustomKeyStores(request) => {
             custom_key_store::describe_custom_key_stores(context, &request)
         }
+        Request::DeriveSharedSecret(request) => {
+            shared_secret::derive_shared_secret(context, request)
+        }
         Request::DescribeKey(request) => key::describe_key(context, &request),
         Request::DisableKey(request) => life_cycle::disable_key(context, &request),
         Request::DisableKeyRotation(request) => rotation::disable_key_rotation(context, &request),
@@ -124,6 +148,7 @@ pub(crate) fn perform(
         }
         Request::EnableKey(request) => life_cycle::enable_key(context, &request),
         Request::EnableKeyRotation(request) => rotation::enable_key_rotation(context, &request),
+        Request::Encapsulate(request) => shared_secret::encapsulate(context, &request),
         Request::Encrypt(request) => encryption::encrypt(context, &request),
         Request::GenerateDataKey(request) => data_key::generate_data_key(context, request),
         Request::GenerateDataKeyPair(request) => {
@@ -135,6 +160,7 @@ pub(crate) fn perform(
         Request::GenerateDataKeyWithoutPlaintext(request) => {
             data_key::generate_data_key_without_plaintext(context, &request)
         }
+        Request::GenerateMac(request) => mac::generate_mac(context, &request),
         Request::GenerateRandom(request) => random::generate_random(context, request),
         Request::GetKeyPolicy(request) => key_policy::get_key_policy(context, &request),
         Request::GetKeyRotationStatus(request) => {
@@ -143,6 +169,7 @@ pub(crate) fn perform(
         Request::GetParametersForImport(request) => {
             import::get_parameters_for_import(context, &request)
         }
+        Request::GetPublicKey(request) => public_key::get_public_key(context, &request),
         Request::ImportKeyMaterial(request) => import::import_key_material(context, &request),
         Request::ListAliases(request) => alias::list_aliases(context, &request),
         Request::ListGrants(request) => grant::list_grants(context, &request),
@@ -160,6 +187,7 @@ pub(crate) fn perform(
         Request::ScheduleKeyDeletion(request) => {
             life_cycle::schedule_key_deletion(context, &request)
         }
+        Request::Sign(request) => signature::sign(context, &request),
         Request::TagResource(request) => tag::tag_resource(context, &request),
         Request::UntagResource(request) => tag::untag_resource(context, &request),
         Request::UpdateAlias(request) => alias::update_alias(context, &request),
@@ -170,6 +198,8 @@ pub(crate) fn perform(
         Request::UpdatePrimaryRegion(request) => {
             multi_region::update_primary_region(context, &request)
         }
+        Request::Verify(request) => signature::verify(context, &request),
+        Request::VerifyMac(request) => mac::verify_mac(context, &request),
     }
 }
 

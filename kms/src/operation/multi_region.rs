@@ -85,10 +85,7 @@ pub(super) fn replicate_key(
     };
     context.event.changed(audit::replicated_key(&answer));
     let body = answer.body();
-    Ok(Outcome {
-        body,
-        changes: changes(context.state, replica),
-    })
+    Ok(Outcome::changes(body, changes(context.state, replica)))
 }
 
 /// UpdatePrimaryRegion.

@@ -160,10 +160,7 @@ pub(super) fn rotate_key_on_demand(
     let answer = response::RotateKeyOnDemand {
         key_id: permit.key().arn(),
     };
-    Ok(Outcome {
-        body: answer.body(),
-        changes: changes(context.state, key),
-    })
+    Ok(Outcome::changes(answer.body(), changes(context.state, key)))
 }
 
 /// ListKeyRotations.

@@ -1,9 +1,14 @@
 //! What a key may be used for: its usage, and the algorithms that go with its spec.
 
+use std::fmt::Display;
+
 use crate::error::KmsError;
 use crate::key::Key;
 use crate::protocol::OperationName;
-use crate::protocol::spec::{EncryptionAlgorithm, GrantOperation, KeySpec, KeyUsage};
+use crate::protocol::spec::{
+    EncapsulationAlgorithm, EncryptionAlgorithm, GrantOperation, KeyAgreementAlgorithm, KeySpec,
+    KeyUsage, MacAlgorithm, SigningAlgorithm,
+};
 
 /// Lets a key pass whose usage and spec fit encryption with this algorithm.
 ///
@@ -15,26 +20,8 @@ pub(super) fn require_encryption(
     algorithm: EncryptionAlgorithm,
     key: &Key,
 ) -> Result<(), KmsError> {
-    if key.usage != KeyUsage::EncryptDecrypt {
-        return Err(KmsError::InvalidKeyUsage(
-            format!(
-                "{} key usage is {} which is not valid for {operation}.",
-                key.arn(),
-                key.usage
-            )
-            .into(),
-        ));
-    }
-    if !encryption_algorithms(key.spec, key.usage).contains(&algorithm) {
-        return Err(KmsError::InvalidKeyUsage(
-            format!(
-                "Algorithm {algorithm} is incompatible with key spec {}.",
-                key.spec
-            )
-            .into(),
-        ));
-    }
-    Ok(())
+    require_usage(operation, KeyUsage::EncryptDecrypt, key)?;
+    require_algorithm(algorithm, encryption_algorithms(key.spec, key.usage), key)
 }
 
 /// Lets a key pass that can have encrypted what is to be decrypted.
@@ -54,6 +41,130 @@ pub(super) fn require_decryption(
     require_encryption(operation, algorithm, key)
 }
 
+/// Lets a key pass that data keys can be encrypted under.
+///
+/// # Errors
+///
+/// InvalidKeyUsageException, first for the usage, then for a key that is not symmetric.
+pub(super) fn require_data_key_encryption(
+    operation: OperationName,
+    key: &Key,
+) -> Result<(), KmsError> {
+    require_usage(operation, KeyUsage::EncryptDecrypt, key)?;
+    if key.spec != KeySpec::SymmetricDefault {
+        return Err(KmsError::InvalidKeyUsage(
+            "You cannot generate a data key with an asymmetric CMK".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Lets a key pass whose usage and spec fit signatures with this algorithm.
+///
+/// # Errors
+///
+/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+pub(super) fn require_signing(
+    operation: OperationName,
+    algorithm: SigningAlgorithm,
+    key: &Key,
+) -> Result<(), KmsError> {
+    require_usage(operation, KeyUsage::SignVerify, key)?;
+    require_algorithm(algorithm, signing_algorithms(key.spec, key.usage), key)
+}
+
+/// Lets a key pass whose usage and spec fit MACs with this algorithm.
+///
+/// # Errors
+///
+/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+pub(super) fn require_mac(
+    operation: OperationName,
+    algorithm: MacAlgorithm,
+    key: &Key,
+) -> Result<(), KmsError> {
+    require_usage(operation, KeyUsage::GenerateVerifyMac, key)?;
+    require_algorithm(algorithm, mac_algorithms(key.spec), key)
+}
+
+/// Lets a key pass whose usage fits key agreement with this algorithm.
+///
+/// # Errors
+///
+/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+pub(super) fn require_agreement(
+    operation: OperationName,
+    algorithm: KeyAgreementAlgorithm,
+    key: &Key,
+) -> Result<(), KmsError> {
+    require_usage(operation, KeyUsage::KeyAgreement, key)?;
+    require_algorithm(algorithm, key_agreement_algorithms(key.usage), key)
+}
+
+/// Lets a key pass whose usage fits encapsulation with this algorithm.
+///
+/// # Errors
+///
+/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+pub(super) fn require_encapsulation(
+    operation: OperationName,
+    algorithm: EncapsulationAlgorithm,
+    key: &Key,
+) -> Result<(), KmsError> {
+    require_usage(operation, KeyUsage::EncapsulateDecapsulate, key)?;
+    require_algorithm(algorithm, encapsulation_algorithms(key.usage), key)
+}
+
+/// Lets a key pass that has a public half.
+///
+/// # Errors
+///
+/// UnsupportedOperationException for symmetric and MAC keys.
+pub(super) fn require_asymmetric(operation: OperationName, key: &Key) -> Result<(), KmsError> {
+    if key.spec == KeySpec::SymmetricDefault || !mac_algorithms(key.spec).is_empty() {
+        return Err(KmsError::UnsupportedOperation(
+            format!(
+                "{} key spec is {} which is not valid for {operation}.",
+                key.arn(),
+                key.spec
+            )
+            .into(),
+        ));
+    }
+    Ok(())
+}
+
+fn require_usage(operation: OperationName, usage: KeyUsage, key: &Key) -> Result<(), KmsError> {
+    if key.usage == usage {
+        return Ok(());
+    }
+    Err(KmsError::InvalidKeyUsage(
+        format!(
+            "{} key usage is {} which is not valid for {operation}.",
+            key.arn(),
+            key.usage
+        )
+        .into(),
+    ))
+}
+
+fn require_algorithm<A: Display + PartialEq>(
+    algorithm: A,
+    algorithms: &[A],
+    key: &Key,
+) -> Result<(), KmsError> {
+    if algorithms.contains(&algorithm) {
+        return Ok(());
+    }
+    Err(KmsError::InvalidKeyUsage(
+        format!(
+            "Algorithm {algorithm} is incompatible with key spec {}.",
+            key.spec
+        )
+        .into(),
+    ))
+}
+
 /// The encryption algorithms of a key, none if it is not for encryption.
 pub(super) fn encryption_algorithms(
     spec: KeySpec,
@@ -68,6 +179,69 @@ pub(super) fn encryption_algorithms(
             EncryptionAlgorithm::RsaesOaepSha256,
         ],
         (KeyUsage::EncryptDecrypt, KeySpec::Sm2) => &[EncryptionAlgorithm::Sm2Pke],
+        _ => &[],
+    }
+}
+
+/// The signing algorithms of a key, none if it is not for signatures.
+pub(super) fn signing_algorithms(spec: KeySpec, usage: KeyUsage) -> &'static [SigningAlgorithm] {
+    if usage != KeyUsage::SignVerify {
+        return &[];
+    }
+    match spec {
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => &[
+            SigningAlgorithm::RsassaPkcs1V1_5Sha256,
+            SigningAlgorithm::RsassaPkcs1V1_5Sha384,
+            SigningAlgorithm::RsassaPkcs1V1_5Sha512,
+            SigningAlgorithm::RsassaPssSha256,
+            SigningAlgorithm::RsassaPssSha384,
+            SigningAlgorithm::RsassaPssSha512,
+        ],
+        KeySpec::EccNistP256 | KeySpec::EccSecgP256k1 => &[SigningAlgorithm::EcdsaSha256],
+        KeySpec::EccNistP384 => &[SigningAlgorithm::EcdsaSha384],
+        KeySpec::EccNistP521 => &[SigningAlgorithm::EcdsaSha512],
+        KeySpec::EccNistEdwards25519 => &[
+            SigningAlgorithm::Ed25519Sha512,
+            SigningAlgorithm::Ed25519PhSha512,
+        ],
+        KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => {
+            &[SigningAlgorithm::MlDsaShake256]
+        }
+        KeySpec::Sm2 => &[SigningAlgorithm::Sm2Dsa],
+        KeySpec::SymmetricDefault
+        | KeySpec::Hmac224
+        | KeySpec::Hmac256
+        | KeySpec::Hmac384
+        | KeySpec::Hmac512
+        | KeySpec::MlKem512
+        | KeySpec::MlKem768
+        | KeySpec::MlKem1024 => &[],
+    }
+}
+
+/// The MAC algorithms of a key, none if it is not for MACs.
+pub(super) fn mac_algorithms(spec: KeySpec) -> &'static [MacAlgorithm] {
+    match spec {
+        KeySpec::Hmac224 => &[MacAlgorithm::HmacSha224],
+        KeySpec::Hmac256 => &[MacAlgorithm::HmacSha256],
+        KeySpec::Hmac384 => &[MacAlgorithm::HmacSha384],
+        KeySpec::Hmac512 => &[MacAlgorithm::HmacSha512],
+        _ => &[],
+    }
+}
+
+/// The key agreement algorithms of a key, none if it is not for key agreement.
+pub(super) fn key_agreement_algorithms(usage: KeyUsage) -> &'static [KeyAgreementAlgorithm] {
+    match usage {
+        KeyUsage::KeyAgreement => &[KeyAgreementAlgorithm::Ecdh],
+        _ => &[],
+    }
+}
+
+/// The encapsulation algorithms of a key, none if it is not for encapsulation.
+pub(super) fn encapsulation_algorithms(usage: KeyUsage) -> &'static [EncapsulationAlgorithm] {
+    match usage {
+        KeyUsage::EncapsulateDecapsulate => &[EncapsulationAlgorithm::MlKem],
         _ => &[],
     }
 }

@@ -14,8 +14,9 @@ use crate::name::{AliasName, Region};
 use crate::policy::{Caller, RequestContext, Values, keys};
 use crate::protocol::EncryptionContext;
 use crate::protocol::spec::{
-    EncryptionAlgorithm, ExpirationModel, KeyPairSpec, KeySpec, KeyUsage, MultiRegionKeyType,
-    Origin, WrappingAlgorithm, WrappingKeySpec,
+    EncryptionAlgorithm, ExpirationModel, KeyAgreementAlgorithm, KeyPairSpec, KeySpec, KeyUsage,
+    MacAlgorithm, MessageType, MultiRegionKeyType, Origin, SigningAlgorithm, WrappingAlgorithm,
+    WrappingKeySpec,
 };
 
 use super::Asking;
@@ -33,6 +34,14 @@ pub struct Conditions<'a> {
     pub request_alias: Option<&'a AliasName>,
     /// `kms:EncryptionAlgorithm`.
     pub encryption_algorithm: Option<EncryptionAlgorithm>,
+    /// `kms:SigningAlgorithm`.
+    pub signing_algorithm: Option<SigningAlgorithm>,
+    /// `kms:MessageType`.
+    pub message_type: Option<MessageType>,
+    /// `kms:MacAlgorithm`.
+    pub mac_algorithm: Option<MacAlgorithm>,
+    /// `kms:KeyAgreementAlgorithm`.
+    pub key_agreement_algorithm: Option<KeyAgreementAlgorithm>,
     /// `kms:DataKeyPairSpec`.
     pub data_key_pair_spec: Option<KeyPairSpec>,
     /// `kms:ReEncryptOnSameKey`.
@@ -131,9 +140,12 @@ impl Asked<'_> {
                 operations.map(|operation| operation.as_str()).collect()
             }
             "granteeprincipal" => principal(&asked.grant?.grantee)?.into(),
+            "keyagreementalgorithm" => asked.key_agreement_algorithm?.as_str().into(),
             "keyorigin" => self.key_origin()?.as_str().into(),
             "keyspec" => self.key_spec()?.as_str().into(),
             "keyusage" => self.key_usage()?.as_str().into(),
+            "macalgorithm" => asked.mac_algorithm?.as_str().into(),
+            "messagetype" => asked.message_type?.as_str().into(),
             "multiregion" => self.multi_region()?.into(),
             "multiregionkeytype" => self.multi_region_key_type()?.as_str().into(),
             "primaryregion" => asked.primary_region?.as_str().into(),
@@ -149,6 +161,7 @@ impl Asked<'_> {
             "schedulekeydeletionpendingwindowindays" => {
                 asked.pending_window_in_days?.to_string().into()
             }
+            "signingalgorithm" => asked.signing_algorithm?.as_str().into(),
             _ => return None,
         })
     }

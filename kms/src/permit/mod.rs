@@ -78,16 +78,17 @@ pub mod action {
 
     actions! {
         CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant
-        CreateKey Decrypt DeleteAlias DeleteCustomKeyStore DeleteImportedKeyMaterial
-        DescribeCustomKeyStores DescribeKey DisableKey DisableKeyRotation
-        DisconnectCustomKeyStore EnableKey EnableKeyRotation Encrypt GenerateDataKey
-        GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext
-        GenerateDataKeyWithoutPlaintext GenerateRandom GetKeyPolicy GetKeyRotationStatus
-        GetParametersForImport ImportKeyMaterial ListAliases ListGrants ListKeyPolicies
+        CreateKey Decapsulate Decrypt DeleteAlias DeleteCustomKeyStore
+        DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores DescribeKey
+        DisableKey DisableKeyRotation DisconnectCustomKeyStore EnableKey EnableKeyRotation
+        Encapsulate Encrypt GenerateDataKey GenerateDataKeyPair
+        GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac
+        GenerateRandom GetKeyPolicy GetKeyRotationStatus GetParametersForImport GetPublicKey
+        ImportKeyMaterial ListAliases ListGrants ListKeyPolicies
         ListKeyRotations ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
         ReEncryptFrom ReEncryptTo ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand
-        ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateCustomKeyStore
-        UpdateKeyDescription UpdatePrimaryRegion
+        ScheduleKeyDeletion Sign TagResource UntagResource UpdateAlias UpdateCustomKeyStore
+        UpdateKeyDescription UpdatePrimaryRegion Verify VerifyMac
     }
 }
 

@@ -317,6 +317,33 @@ enumeration! {
     }
 }
 
+impl SigningAlgorithm {
+    /// The length of the digests it takes in place of messages, in bytes.
+    pub const fn digest_len(self) -> Option<usize> {
+        match self {
+            Self::RsassaPssSha256
+            | Self::RsassaPkcs1V1_5Sha256
+            | Self::EcdsaSha256
+            | Self::Sm2Dsa => Some(32),
+            Self::RsassaPssSha384 | Self::RsassaPkcs1V1_5Sha384 | Self::EcdsaSha384 => Some(48),
+            Self::RsassaPssSha512
+            | Self::RsassaPkcs1V1_5Sha512
+            | Self::EcdsaSha512
+            | Self::Ed25519PhSha512 => Some(64),
+            Self::MlDsaShake256 | Self::Ed25519Sha512 => None,
+        }
+    }
+}
+
+enumeration! {
+    /// What Sign and Verify are given of a message.
+    MessageType {
+        Raw = "RAW",
+        Digest = "DIGEST",
+        ExternalMu = "EXTERNAL_MU",
+    }
+}
+
 enumeration! {
     /// How GenerateMac and VerifyMac use a key.
     MacAlgorithm {

@@ -212,6 +212,18 @@ fn calls_are_routed_by_what_they_cost_and_change() {
     ] {
         assert_eq!(route_of("GenerateDataKeyPair", body), Route::Slow, "{body}");
     }
+    for spec in ["RSA_2048", "RSA_3072", "RSA_4096"] {
+        let body = json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY"});
+        assert_eq!(route("CreateKey", body), Route::Slow);
+        let body = json!({"CustomerMasterKeySpec": spec, "KeyUsage": "SIGN_VERIFY"});
+        assert_eq!(route("CreateKey", body), Route::Slow);
+        // No material is made for it.
+        let body = json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"});
+        assert_eq!(route("CreateKey", body), Route::Write);
+    }
+    for spec in ["ECC_NIST_P521", "ML_DSA_87", "ML_KEM_1024", "HMAC_512"] {
+        assert_eq!(route("CreateKey", json!({"KeySpec": spec})), Route::Write);
+    }
     for operation in [
         "CreateKey",
         "EnableKey",

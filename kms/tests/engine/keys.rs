@@ -98,9 +98,14 @@ fn what_create_key_cannot_make_is_refused_clearly() {
     let mut server = Server::new();
     for (request, code, message) in [
         (
-            json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}),
+            json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
             "UnsupportedOperationException",
-            "KeySpec RSA_2048 is not available in this version.",
+            "KeySpec SM2 is not supported in this Region",
+        ),
+        (
+            json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"}),
+            "UnsupportedOperationException",
+            "Origin EXTERNAL is not available for KeySpec RSA_2048 in this version.",
         ),
         (
             json!({"Origin": "AWS_CLOUDHSM"}),

@@ -258,17 +258,28 @@ impl Server {
     pub(crate) fn send(&mut self, request: &http::Request<Vec<u8>>) -> Answer {
         let call = as_call(request);
         let route = self.engine.route(&call);
-        let reply = match self
-            .engine
-            .step(&self.state, &call, self.now, &mut self.random)
-        {
+        let (engine, random) = (&self.engine, &mut self.random);
+        let (step, may_change) = match engine.step(&self.state, &call, self.now, random) {
+            Step::Prepared(prepared, _) => {
+                assert_eq!(
+                    route,
+                    Route::Slow,
+                    "what takes long must not hold up the writer"
+                );
+                let step = engine.resume(&self.state, &call, prepared, self.now, random);
+                (step, true)
+            }
+            step => (step, route == Route::Write),
+        };
+        let reply = match step {
             Step::Reply(reply) => reply,
             Step::Commit(changes, reply) => {
-                assert_eq!(route, Route::Write, "only the writer may change something");
+                assert!(may_change, "only the writer may change something");
                 assert!(!changes.is_empty());
                 self.commit(changes);
                 reply
             }
+            Step::Prepared(..) => panic!("prepared twice"),
         };
         self.note(reply)
     }
@@ -293,6 +304,13 @@ impl Server {
             body: reply.response.body.to_vec(),
             event,
         }
+    }
+
+    /// Makes a key of this spec and usage and gives its id.
+    pub(crate) fn create_key_of(&mut self, spec: &str, usage: &str) -> String {
+        let request = json!({"KeySpec": spec, "KeyUsage": usage});
+        let answer = self.call("CreateKey", request).ok();
+        answer["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
     }
 
     /// Makes a key and gives its id.

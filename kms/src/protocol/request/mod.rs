@@ -4,6 +4,7 @@
 //! 2048 characters, not yet a key.
 
 mod aliases;
+mod asymmetric;
 mod cryptography;
 mod custom_key_stores;
 mod grants;
@@ -18,6 +19,10 @@ mod tags;
 mod tests;
 
 pub use aliases::{CreateAlias, DeleteAlias, ListAliases, UpdateAlias};
+pub use asymmetric::{
+    Decapsulate, DeriveSharedSecret, Encapsulate, GenerateMac, GetPublicKey, Sign, Verify,
+    VerifyMac,
+};
 pub use cryptography::{
     Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, ReEncrypt,
@@ -61,26 +66,31 @@ pub enum Request<'a> {
     CreateCustomKeyStore(CreateCustomKeyStore<'a>),
     CreateGrant(CreateGrant<'a>),
     CreateKey(CreateKey<'a>),
+    Decapsulate(Decapsulate<'a>),
     Decrypt(Decrypt<'a>),
     DeleteAlias(DeleteAlias<'a>),
     DeleteCustomKeyStore(DeleteCustomKeyStore<'a>),
     DeleteImportedKeyMaterial(DeleteImportedKeyMaterial<'a>),
     DescribeCustomKeyStores(DescribeCustomKeyStores<'a>),
+    DeriveSharedSecret(DeriveSharedSecret<'a>),
     DescribeKey(DescribeKey<'a>),
     DisableKey(DisableKey<'a>),
     DisableKeyRotation(DisableKeyRotation<'a>),
     DisconnectCustomKeyStore(DisconnectCustomKeyStore<'a>),
     EnableKey(EnableKey<'a>),
     EnableKeyRotation(EnableKeyRotation<'a>),
+    Encapsulate(Encapsulate<'a>),
     Encrypt(Encrypt<'a>),
     GenerateDataKey(GenerateDataKey<'a>),
     GenerateDataKeyPair(GenerateDataKeyPair<'a>),
     GenerateDataKeyPairWithoutPlaintext(GenerateDataKeyPairWithoutPlaintext<'a>),
     GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintext<'a>),
+    GenerateMac(GenerateMac<'a>),
     GenerateRandom(GenerateRandom<'a>),
     GetKeyPolicy(GetKeyPolicy<'a>),
     GetKeyRotationStatus(GetKeyRotationStatus<'a>),
     GetParametersForImport(GetParametersForImport<'a>),
+    GetPublicKey(GetPublicKey<'a>),
     ImportKeyMaterial(ImportKeyMaterial<'a>),
     ListAliases(ListAliases<'a>),
     ListGrants(ListGrants<'a>),
@@ -96,12 +106,15 @@ pub enum Request<'a> {
     RevokeGrant(RevokeGrant<'a>),
     RotateKeyOnDemand(RotateKeyOnDemand<'a>),
     ScheduleKeyDeletion(ScheduleKeyDeletion<'a>),
+    Sign(Sign<'a>),
     TagResource(TagResource<'a>),
     UntagResource(UntagResource<'a>),
     UpdateAlias(UpdateAlias<'a>),
     UpdateCustomKeyStore(UpdateCustomKeyStore<'a>),
     UpdateKeyDescription(UpdateKeyDescription<'a>),
     UpdatePrimaryRegion(UpdatePrimaryRegion<'a>),
+    Verify(Verify<'a>),
+    VerifyMac(VerifyMac<'a>),
 }
 
 /// Reads the body of a request.
@@ -135,6 +148,7 @@ fn read<'a>(
         }
         Name::CreateGrant => CreateGrant::read(members).map(Request::CreateGrant),
         Name::CreateKey => CreateKey::read(members).map(Request::CreateKey),
+        Name::Decapsulate => Decapsulate::read(members).map(Request::Decapsulate),
         Name::Decrypt => Decrypt::read(members).map(Request::Decrypt),
         Name::DeleteAlias => DeleteAlias::read(members).map(Request::DeleteAlias),
         Name::DeleteCustomKeyStore => {
@@ -146,6 +160,9 @@ fn read<'a>(
         Name::DescribeCustomKeyStores => {
             DescribeCustomKeyStores::read(members).map(Request::DescribeCustomKeyStores)
         }
+        Name::DeriveSharedSecret => {
+            DeriveSharedSecret::read(members).map(Request::DeriveSharedSecret)
+        }
         Name::DescribeKey => DescribeKey::read(members).map(Request::DescribeKey),
         Name::DisableKey => DisableKey::read(members).map(Request::DisableKey),
         Name::DisableKeyRotation => {
@@ -156,6 +173,7 @@ fn read<'a>(
         }
         Name::EnableKey => EnableKey::read(members).map(Request::EnableKey),
         Name::EnableKeyRotation => EnableKeyRotation::read(members).map(Request::EnableKeyRotation),
+        Name::Encapsulate => Encapsulate::read(members).map(Request::Encapsulate),
         Name::Encrypt => Encrypt::read(members).map(Request::Encrypt),
         Name::GenerateDataKey => GenerateDataKey::read(members).map(Request::GenerateDataKey),
         Name::GenerateDataKeyPair => {
@@ -167,6 +185,7 @@ fn read<'a>(
         }
         Name::GenerateDataKeyWithoutPlaintext => GenerateDataKeyWithoutPlaintext::read(members)
             .map(Request::GenerateDataKeyWithoutPlaintext),
+        Name::GenerateMac => GenerateMac::read(members).map(Request::GenerateMac),
         Name::GenerateRandom => GenerateRandom::read(members).map(Request::GenerateRandom),
         Name::GetKeyPolicy => GetKeyPolicy::read(members).map(Request::GetKeyPolicy),
         Name::GetKeyRotationStatus => {
@@ -175,6 +194,7 @@ fn read<'a>(
         Name::GetParametersForImport => {
             GetParametersForImport::read(members).map(Request::GetParametersForImport)
         }
+        Name::GetPublicKey => GetPublicKey::read(members).map(Request::GetPublicKey),
         Name::ImportKeyMaterial => ImportKeyMaterial::read(members).map(Request::ImportKeyMaterial),
         Name::ListAliases => ListAliases::read(members).map(Request::ListAliases),
         Name::ListGrants => ListGrants::read(members).map(Request::ListGrants),
@@ -194,6 +214,7 @@ fn read<'a>(
         Name::ScheduleKeyDeletion => {
             ScheduleKeyDeletion::read(members).map(Request::ScheduleKeyDeletion)
         }
+        Name::Sign => Sign::read(members).map(Request::Sign),
         Name::TagResource => TagResource::read(members).map(Request::TagResource),
         Name::UntagResource => UntagResource::read(members).map(Request::UntagResource),
         Name::UpdateAlias => UpdateAlias::read(members).map(Request::UpdateAlias),
@@ -206,6 +227,8 @@ fn read<'a>(
         Name::UpdatePrimaryRegion => {
             UpdatePrimaryRegion::read(members).map(Request::UpdatePrimaryRegion)
         }
+        Name::Verify => Verify::read(members).map(Request::Verify),
+        Name::VerifyMac => VerifyMac::read(members).map(Request::VerifyMac),
         _ => Err(KmsError::UnsupportedOperation(
             format!("{operation} is not supported by this server.").into(),
         )),

@@ -87,6 +87,7 @@ pub(super) const XKS_PROXY_VPC_ENDPOINT_SERVICE_NAME: Text = Text::of_form(
 pub(super) const ATTESTATION_DOCUMENT: RangeInclusive<usize> = 1..=262_144;
 pub(super) const CIPHERTEXT: RangeInclusive<usize> = 1..=6144;
 pub(super) const PLAINTEXT: RangeInclusive<usize> = 1..=4096;
+pub(super) const PUBLIC_KEY: RangeInclusive<usize> = 1..=8192;
 
 pub(super) const LIMIT: RangeInclusive<u16> = 1..=1000;
 pub(super) const NUMBER_OF_BYTES: RangeInclusive<u16> = 1..=1024;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::OperationName as Name;
 use super::*;
 use crate::protocol::spec::{
-    DataKeySpec, DryRunModifier, EncryptionAlgorithm, KeyPairSpec, KeySpec, KeyUsage, Origin,
-    ResourceOwner,
+    DataKeySpec, DryRunModifier, EncryptionAlgorithm, KeyPairSpec, KeySpec, KeyUsage, MessageType,
+    Origin, ResourceOwner, SigningAlgorithm,
 };
 
 /// The members of every request, and those that must be there (botocore 1.44.5, kms/2014-11-01).
@@ -39,6 +39,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         "",
     ),
     (
+        Name::Decapsulate,
+        "KeyId SharedSecretCiphertextBlob EncapsulationAlgorithm GrantTokens DryRun",
+        "KeyId SharedSecretCiphertextBlob EncapsulationAlgorithm",
+    ),
+    (
         Name::Decrypt,
         "CiphertextBlob EncryptionContext GrantTokens KeyId EncryptionAlgorithm Recipient DryRun DryRunModifiers",
         "",
@@ -59,6 +64,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         "CustomKeyStoreId CustomKeyStoreName Limit Marker",
         "",
     ),
+    (
+        Name::DeriveSharedSecret,
+        "KeyId KeyAgreementAlgorithm PublicKey GrantTokens DryRun Recipient",
+        "KeyId KeyAgreementAlgorithm PublicKey",
+    ),
     (Name::DescribeKey, "KeyId GrantTokens", "KeyId"),
     (Name::DisableKey, "KeyId", "KeyId"),
     (Name::DisableKeyRotation, "KeyId", "KeyId"),
@@ -72,6 +82,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         Name::EnableKeyRotation,
         "KeyId RotationPeriodInDays",
         "KeyId",
+    ),
+    (
+        Name::Encapsulate,
+        "KeyId EncapsulationAlgorithm GrantTokens DryRun",
+        "KeyId EncapsulationAlgorithm",
     ),
     (
         Name::Encrypt,
@@ -99,6 +114,11 @@ const MODEL: &[(Name, &str, &str)] = &[
         "KeyId",
     ),
     (
+        Name::GenerateMac,
+        "Message KeyId MacAlgorithm GrantTokens DryRun",
+        "Message KeyId MacAlgorithm",
+    ),
+    (
         Name::GenerateRandom,
         "NumberOfBytes CustomKeyStoreId Recipient",
         "",
@@ -110,12 +130,12 @@ const MODEL: &[(Name, &str, &str)] = &[
         "KeyId WrappingAlgorithm WrappingKeySpec",
         "KeyId WrappingAlgorithm WrappingKeySpec",
     ),
+    (Name::GetPublicKey, "KeyId GrantTokens", "KeyId"),
     (
         Name::ImportKeyMaterial,
         "KeyId ImportToken EncryptedKeyMaterial ValidTo ExpirationModel ImportType KeyMaterialDescription KeyMaterialId",
         "KeyId ImportToken EncryptedKeyMaterial",
     ),
-    (Name::ListAliases, "KeyId Limit Marker", ""),
     (Name::ListAliases, "KeyId Limit Marker", ""),
     (
         Name::ListGrants,
@@ -161,6 +181,11 @@ const MODEL: &[(Name, &str, &str)] = &[
     (Name::TagResource, "KeyId Tags", "KeyId Tags"),
     (Name::UntagResource, "KeyId TagKeys", "KeyId TagKeys"),
     (
+        Name::Sign,
+        "KeyId Message MessageType GrantTokens SigningAlgorithm DryRun",
+        "KeyId Message SigningAlgorithm",
+    ),
+    (
         Name::UpdateAlias,
         "AliasName TargetKeyId",
         "AliasName TargetKeyId",
@@ -179,6 +204,16 @@ const MODEL: &[(Name, &str, &str)] = &[
         Name::UpdatePrimaryRegion,
         "KeyId PrimaryRegion",
         "KeyId PrimaryRegion",
+    ),
+    (
+        Name::Verify,
+        "KeyId Message MessageType Signature SigningAlgorithm GrantTokens DryRun",
+        "KeyId Message Signature SigningAlgorithm",
+    ),
+    (
+        Name::VerifyMac,
+        "Message KeyId MacAlgorithm Mac GrantTokens DryRun",
+        "Message KeyId MacAlgorithm Mac",
     ),
 ];
 
@@ -222,7 +257,11 @@ fn required_members_are_missed_and_others_are_not() {
         let (first, rest) = member.split_at(1);
         let first = first.to_ascii_lowercase();
         // Of a secret member not even its absence is shown.
-        let shown = if member == "Plaintext" { "" } else { " null" };
+        let shown = if ["Message", "Plaintext"].contains(&member) {
+            ""
+        } else {
+            " null"
+        };
         format!(
             "Value{shown} at '{first}{rest}' failed to satisfy constraint: Member must not be null"
         )
@@ -353,6 +392,21 @@ fn all_members_arrive() {
     );
     assert_eq!(request.key_pair_spec, KeyPairSpec::EccNistP384);
     assert!(request.recipient.is_none());
+
+    let request = parsed!(
+        Verify,
+        json!({
+            "KeyId": "k", "Message": "AQID", "MessageType": "EXTERNAL_MU", "Signature": "BAUG",
+            "SigningAlgorithm": "ML_DSA_SHAKE_256", "GrantTokens": ["t"], "DryRun": true,
+        })
+    );
+    assert_eq!(
+        (request.message.as_slice(), request.signature.as_slice()),
+        ([1, 2, 3].as_slice(), [4, 5, 6].as_slice())
+    );
+    assert_eq!(request.message_type, Some(MessageType::ExternalMu));
+    assert_eq!(request.signing_algorithm, SigningAlgorithm::MlDsaShake256);
+    assert!(request.dry_run && request.grant_tokens == ["t"]);
 
     let request = parsed!(
         ListKeys,

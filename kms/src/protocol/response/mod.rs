@@ -5,6 +5,7 @@
 //! never `null`, because the C enclave SDK refuses a `null` it did not expect.
 
 mod aliases;
+mod asymmetric;
 mod cryptography;
 mod custom_key_stores;
 mod grants;
@@ -18,6 +19,10 @@ mod tags;
 mod tests;
 
 pub use aliases::{AliasListEntry, ListAliases};
+pub use asymmetric::{
+    Decapsulate, DeriveSharedSecret, Encapsulate, GenerateMac, GetPublicKey, Sign, Verify,
+    VerifyMac,
+};
 pub use cryptography::{
     Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
     GenerateDataKeyWithoutPlaintext, GenerateRandom, ReEncrypt,
@@ -75,7 +80,7 @@ impl Response for Void {
 
 /// Plaintext on its way out: in the open or sealed for a recipient, never both.
 pub enum Plaintext<'a> {
-    /// `Plaintext` (or `PrivateKeyPlaintext`).
+    /// `Plaintext` (or `PrivateKeyPlaintext`, `SharedSecret`).
     Open(&'a [u8]),
     /// `CiphertextForRecipient`.
     ForRecipient(&'a [u8]),

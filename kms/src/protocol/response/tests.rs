@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::name::KeyId;
 use crate::protocol::spec::{
-    EncryptionAlgorithm, ExpirationModel, KeyManager, KeyPairSpec, KeySpec, KeyState, KeyUsage,
-    MultiRegionKeyType, Origin,
+    EncapsulationAlgorithm, EncryptionAlgorithm, ExpirationModel, KeyAgreementAlgorithm,
+    KeyManager, KeyPairSpec, KeySpec, KeyState, KeyUsage, MacAlgorithm, MultiRegionKeyType, Origin,
+    SigningAlgorithm,
 };
 
 const ARN: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -155,6 +156,113 @@ fn the_other_answers_of_cryptography() {
             "DestinationKeyMaterialId": material(),
         })
     );
+}
+
+#[test]
+fn what_other_keys_answer() {
+    assert_eq!(
+        json_of(&Sign {
+            key_id: ARN,
+            signature: b"s",
+            signing_algorithm: SigningAlgorithm::Ed25519PhSha512,
+        }),
+        json!({"KeyId": ARN, "Signature": "cw==", "SigningAlgorithm": "ED25519_PH_SHA_512"})
+    );
+    assert_eq!(
+        json_of(&Verify {
+            key_id: ARN,
+            signing_algorithm: SigningAlgorithm::EcdsaSha512,
+        }),
+        json!({"KeyId": ARN, "SignatureValid": true, "SigningAlgorithm": "ECDSA_SHA_512"})
+    );
+    assert_eq!(
+        json_of(&GenerateMac {
+            mac: b"m",
+            mac_algorithm: MacAlgorithm::HmacSha384,
+            key_id: ARN,
+        }),
+        json!({"Mac": "bQ==", "MacAlgorithm": "HMAC_SHA_384", "KeyId": ARN})
+    );
+    assert_eq!(
+        json_of(&VerifyMac {
+            key_id: ARN,
+            mac_algorithm: MacAlgorithm::HmacSha224,
+        }),
+        json!({"KeyId": ARN, "MacValid": true, "MacAlgorithm": "HMAC_SHA_224"})
+    );
+    let derived = |shared_secret| DeriveSharedSecret {
+        key_id: ARN,
+        shared_secret,
+        key_agreement_algorithm: KeyAgreementAlgorithm::Ecdh,
+        key_origin: Origin::External,
+    };
+    for (shared_secret, name, value) in [
+        (Plaintext::Open(b"s"), "SharedSecret", "cw=="),
+        (
+            Plaintext::ForRecipient(b"r"),
+            "CiphertextForRecipient",
+            "cg==",
+        ),
+    ] {
+        assert_eq!(
+            json_of(&derived(shared_secret)),
+            json!({"KeyId": ARN, name: value, "KeyAgreementAlgorithm": "ECDH", "KeyOrigin": "EXTERNAL"})
+        );
+    }
+    assert_eq!(
+        json_of(&Encapsulate {
+            key_id: ARN,
+            shared_secret: b"s",
+            shared_secret_ciphertext_blob: b"c",
+            encapsulation_algorithm: EncapsulationAlgorithm::MlKem,
+        }),
+        json!({
+            "KeyId": ARN, "SharedSecret": "cw==", "SharedSecretCiphertextBlob": "Yw==",
+            "EncapsulationAlgorithm": "ML_KEM",
+        })
+    );
+    assert_eq!(
+        json_of(&Decapsulate {
+            key_id: ARN,
+            shared_secret: b"s",
+            encapsulation_algorithm: EncapsulationAlgorithm::MlKem,
+        }),
+        json!({"KeyId": ARN, "SharedSecret": "cw==", "EncapsulationAlgorithm": "ML_KEM"})
+    );
+}
+
+#[test]
+fn a_public_key_comes_with_the_algorithms_of_its_usage() {
+    let public_key = GetPublicKey {
+        key_id: ARN,
+        public_key: b"p",
+        key_spec: KeySpec::Rsa2048,
+        key_usage: KeyUsage::EncryptDecrypt,
+        encryption_algorithms: &[EncryptionAlgorithm::RsaesOaepSha1],
+        signing_algorithms: &[],
+        key_agreement_algorithms: &[],
+        encapsulation_algorithms: &[],
+    };
+    assert_eq!(
+        json_of(&public_key),
+        json!({
+            "KeyId": ARN, "PublicKey": "cA==", "CustomerMasterKeySpec": "RSA_2048",
+            "KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT",
+            "EncryptionAlgorithms": ["RSAES_OAEP_SHA_1"],
+        })
+    );
+    let public_key = GetPublicKey {
+        encryption_algorithms: &[],
+        signing_algorithms: &[SigningAlgorithm::EcdsaSha256],
+        key_agreement_algorithms: &[KeyAgreementAlgorithm::Ecdh],
+        encapsulation_algorithms: &[EncapsulationAlgorithm::MlKem],
+        ..public_key
+    };
+    let json = json_of(&public_key);
+    assert!(json.get("EncryptionAlgorithms").is_none());
+    assert_eq!(json["SigningAlgorithms"], json!(["ECDSA_SHA_256"]));
+    assert_eq!(json["KeyAgreementAlgorithms"], json!(["ECDH"]));
+    assert_eq!(json["EncapsulationAlgorithms"], json!(["ML_KEM"]));
 }
 
 #[test]
