@@ -5,8 +5,8 @@ use aws_lc_rs::agreement::{
     UnparsedPublicKey, agree,
 };
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use der::Decode;
-use der::asn1::AnyRef;
+use der::asn1::{BitStringRef, ObjectIdentifier};
+use der::{Decode, Reader, SliceReader};
 use zeroize::Zeroizing;
 
 use crate::protocol::spec::KeySpec;
@@ -41,8 +41,7 @@ impl AgreementKey {
     /// A peer's public key, from the DER of its SubjectPublicKeyInfo; `None` for anything else,
     /// such as a point that is not on this key's curve.
     pub fn peer(&self, public_spki: &[u8]) -> Option<PeerKey> {
-        // aws-lc takes what is followed by something else.
-        AnyRef::from_der(public_spki).ok()?;
+        require_named_curve(public_spki).ok()?;
         let unparsed = UnparsedPublicKey::new(self.private.algorithm(), public_spki);
         let parsed = ParsedPublicKey::try_from(unparsed).ok()?;
         (parsed.format() == ParsedPublicKeyFormat::X509).then_some(PeerKey(parsed))
@@ -58,6 +57,19 @@ impl AgreementKey {
             Ok(Zeroizing::new(secret.to_vec()))
         })
     }
+}
+
+/// Lets the DER of a SubjectPublicKeyInfo pass that names its curve (RFC 5480), and has nothing
+/// after it. aws-lc takes more: curves spelled out, with parameters it ignores.
+fn require_named_curve(public_spki: &[u8]) -> der::Result<()> {
+    let mut reader = SliceReader::new(public_spki)?;
+    reader.sequence(|spki| {
+        let _names: [ObjectIdentifier; 2] = spki.sequence(|algorithm| {
+            Ok::<_, der::Error>([algorithm.decode()?, algorithm.decode()?])
+        })?;
+        BitStringRef::decode(spki).map(|_point| ())
+    })?;
+    reader.finish()
 }
 
 fn curve(spec: KeySpec) -> Option<&'static Algorithm> {

@@ -84,6 +84,13 @@ fn open(answer: &Value) -> Vec<u8> {
 fn attested_requests(server: &mut Server, id: &str) -> Vec<(&'static str, Value)> {
     let request = json!({"KeyId": id, "Plaintext": base64("the secret plaintext")});
     let ciphertext = server.call("Encrypt", request).ok()["CiphertextBlob"].clone();
+    let agreeing = server.create_key_of("ECC_NIST_P384", "KEY_AGREEMENT");
+    let public = server.call("GetPublicKey", json!({"KeyId": agreeing})).ok();
+    let derive = json!({
+        "KeyId": agreeing,
+        "KeyAgreementAlgorithm": "ECDH",
+        "PublicKey": public["PublicKey"],
+    });
     vec![
         ("Decrypt", json!({"CiphertextBlob": ciphertext})),
         (
@@ -95,6 +102,7 @@ fn attested_requests(server: &mut Server, id: &str) -> Vec<(&'static str, Value)
             json!({"KeyId": id, "KeyPairSpec": "ECC_NIST_P256"}),
         ),
         ("GenerateRandom", json!({"NumberOfBytes": 32})),
+        ("DeriveSharedSecret", derive),
     ]
 }
 
@@ -103,6 +111,7 @@ fn the_enclave_and_only_the_enclave_gets_the_plaintext() {
     let mut server = server();
     let id = server.create_key();
     for (operation, mut request) in attested_requests(&mut server, &id) {
+        let in_the_open = request.clone();
         request["Recipient"] = recipient(&document());
         let answer = server.call(operation, request).ok();
         let secret = open(&answer);
@@ -139,13 +148,24 @@ fn the_enclave_and_only_the_enclave_gets_the_plaintext() {
                 ];
                 (expected, Some(&answer["PrivateKeyCiphertextBlob"]))
             }
+            "DeriveSharedSecret" => {
+                let derived = server.call(operation, in_the_open).ok();
+                assert_eq!(blob(&derived["SharedSecret"]), secret);
+                let expected = &[
+                    "CiphertextForRecipient",
+                    "KeyAgreementAlgorithm",
+                    "KeyId",
+                    "KeyOrigin",
+                ];
+                (expected, None)
+            }
             _ => {
                 assert_eq!(secret.len(), 32);
                 (&["CiphertextForRecipient"], None)
             }
         };
         assert_eq!(members(&answer), expected, "{operation}");
-        if operation != "GenerateRandom" {
+        if !["GenerateRandom", "DeriveSharedSecret"].contains(&operation) {
             assert_eq!(answer["KeyId"], key_arn(&id));
         }
         if let Some(ciphertext) = encrypted {

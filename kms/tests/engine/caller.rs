@@ -391,5 +391,49 @@ fn every_operation_on(key: &str, blob: &Value) -> Vec<(&'static str, &'static st
             "UpdateKeyDescription",
             json!({"KeyId": key, "Description": ""}),
         ),
+        ("GetPublicKey", "GetPublicKey", json!({"KeyId": key})),
+        (
+            "Sign",
+            "Sign",
+            json!({"KeyId": key, "Message": base64("x"), "SigningAlgorithm": "ECDSA_SHA_256"}),
+        ),
+        (
+            "Verify",
+            "Verify",
+            json!({
+                "KeyId": key, "Message": base64("x"), "Signature": blob,
+                "SigningAlgorithm": "ECDSA_SHA_256",
+            }),
+        ),
+        (
+            "GenerateMac",
+            "GenerateMac",
+            json!({"KeyId": key, "Message": base64("x"), "MacAlgorithm": "HMAC_SHA_256"}),
+        ),
+        (
+            "VerifyMac",
+            "VerifyMac",
+            json!({
+                "KeyId": key, "Message": base64("x"), "MacAlgorithm": "HMAC_SHA_256", "Mac": blob,
+            }),
+        ),
+        (
+            "DeriveSharedSecret",
+            "DeriveSharedSecret",
+            json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH", "PublicKey": blob}),
+        ),
+        (
+            "Encapsulate",
+            "Encapsulate",
+            json!({"KeyId": key, "EncapsulationAlgorithm": "ML_KEM"}),
+        ),
+        (
+            "Decapsulate",
+            "Decapsulate",
+            json!({
+                "KeyId": key, "EncapsulationAlgorithm": "ML_KEM",
+                "SharedSecretCiphertextBlob": blob,
+            }),
+        ),
     ]
 }

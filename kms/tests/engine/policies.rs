@@ -482,3 +482,58 @@ fn the_first_policy_of_the_documentation_does_what_it_says() {
     let answer = server.call("Encrypt", encrypt(&key, json!({})));
     denied(&answer, "with an explicit deny in a resource-based policy");
 }
+
+#[test]
+fn conditions_know_the_algorithm_of_every_use() {
+    let mut server = server();
+    let string = |key: &str, value: &str| json!({"StringEquals": {(key): value}});
+    let message = base64("message");
+    // The P-256 generator: a point that everybody knows.
+    let point = "3059301306072a8648ce3d020106082a8648ce3d030107034200\
+        046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+        4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+    let point = base64(hex::decode(point).unwrap());
+    for (spec, usage, operation, mut request, conditions) in [
+        (
+            "ECC_NIST_EDWARDS25519",
+            "SIGN_VERIFY",
+            "Sign",
+            json!({"Message": message, "SigningAlgorithm": "ED25519_SHA_512"}),
+            vec![
+                string("kms:SigningAlgorithm", "ED25519_SHA_512"),
+                string("kms:MessageType", "RAW"),
+            ],
+        ),
+        (
+            "HMAC_256",
+            "GENERATE_VERIFY_MAC",
+            "GenerateMac",
+            json!({"Message": message, "MacAlgorithm": "HMAC_SHA_256"}),
+            vec![string("kms:MacAlgorithm", "HMAC_SHA_256")],
+        ),
+        (
+            "ECC_NIST_P256",
+            "KEY_AGREEMENT",
+            "DeriveSharedSecret",
+            json!({"KeyAgreementAlgorithm": "ECDH", "PublicKey": point}),
+            vec![string("kms:KeyAgreementAlgorithm", "ECDH")],
+        ),
+    ] {
+        let key = server.create_key_of(spec, usage);
+        request["KeyId"] = json!(key);
+        for condition in conditions {
+            let action = format!("kms:{operation}");
+            let statement = with_condition(allow("bob", &action), condition.clone());
+            put(&mut server, &key, &policy(&[statement])).ok_empty();
+            server.call_as(&bob(), operation, request.clone()).ok();
+            // The same names with another value.
+            let other = condition.to_string();
+            let (names, _) = other.rsplit_once(':').unwrap();
+            let other: Value = serde_json::from_str(&format!("{names}:\"OTHER\"}}}}")).unwrap();
+            let statement = with_condition(allow("bob", &action), other);
+            put(&mut server, &key, &policy(&[statement])).ok_empty();
+            let answer = server.call_as(&bob(), operation, request.clone());
+            denied(&answer, &format!("allows the {action} action"));
+        }
+    }
+}
