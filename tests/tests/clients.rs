@@ -28,6 +28,11 @@ fn boto3_lifecycle() {
 }
 
 #[test]
+fn boto3_asymmetric() {
+    suite::pytest("test_boto3_asymmetric.py");
+}
+
+#[test]
 fn boto3_policies_and_grants() {
     suite::pytest("test_boto3_policies.py");
 }
