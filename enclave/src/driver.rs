@@ -250,11 +250,17 @@ impl Driver {
         }
     }
 
-    /// Counts and records a reply that is about to leave.
+    /// Counts and records a reply that is about to leave, and notes what it used.
     fn finish(&self, reply: Reply) -> Response {
         let Reply {
-            response, event, ..
+            response,
+            event,
+            usage,
+            ..
         } = reply;
+        if let Some(usage) = usage {
+            usage.note();
+        }
         self.counters().answered(response.status, &event);
         self.stepper.audit.record(event);
         response

@@ -140,8 +140,10 @@ impl Running {
             trusted: verifier.roots().to_vec(),
             accept_debug: config.trust.accept_debug,
         };
+        let mut engine_config = EngineConfig::default();
+        engine_config.usage_tracked_since = clock.now();
         let stepper = Arc::new(Stepper {
-            engine: Engine::new(EngineConfig::default(), verifier, Arc::new(AwsLcKeyPairs)),
+            engine: Engine::new(engine_config, verifier, Arc::new(AwsLcKeyPairs)),
             current: Current::new(opened.state),
             clock,
             random,

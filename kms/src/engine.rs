@@ -33,6 +33,7 @@ use crate::call::Call;
 use crate::error::KmsError;
 use crate::iam;
 use crate::key_pair::{self, KeyPairSource, PreparedKeyPair};
+use crate::last_usage::{Usage, UsedKeys};
 use crate::operation::{self, Context, Outcome};
 use crate::protocol::{OperationName, Request, request, response};
 use crate::sigv4::Service;
@@ -44,12 +45,15 @@ use crate::state::{Change, State};
 pub struct EngineConfig {
     /// How many aliases a key may have; AWS's quota is 50.
     pub max_aliases_per_key: usize,
+    /// When this process began to note the last usage of keys.
+    pub usage_tracked_since: Timestamp,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             max_aliases_per_key: 50,
+            usage_tracked_since: Timestamp::default(),
         }
     }
 }
@@ -90,6 +94,8 @@ pub struct Reply {
     pub response: Response,
     /// What the audit trail gets.
     pub event: Event,
+    /// What it means for the last usage of keys, to be noted when the response leaves.
+    pub usage: Option<Usage>,
     protocol: Protocol,
 }
 
@@ -223,12 +229,16 @@ impl Engine {
         }
         let mut event = Event::begin(call, now, random);
         match self.answer(state, call, prepared, now, random, &mut event) {
-            Ok(Outcome {
-                body,
-                changes,
-                prepared,
-            }) => {
-                let reply = Reply::success(Protocol::Json, body, event);
+            Ok((outcome, usage)) => {
+                let Outcome {
+                    body,
+                    changes,
+                    prepared,
+                } = outcome;
+                let reply = Reply {
+                    usage,
+                    ..Reply::success(Protocol::Json, body, event)
+                };
                 match prepared {
                     Some(prepared) => Step::Prepared(prepared, reply),
                     None => reply.after(changes),
@@ -265,7 +275,7 @@ impl Engine {
         now: Timestamp,
         random: &mut dyn CryptoRng,
         event: &mut Event,
-    ) -> Result<Outcome, KmsError> {
+    ) -> Result<(Outcome, Option<Usage>), KmsError> {
         let operation = OperationName::of(call)?;
         event.operation(operation);
         let request = request::parse(operation, call.body);
@@ -285,8 +295,10 @@ impl Engine {
             key_pairs: self.key_pairs.as_ref(),
             prepared,
             event,
+            used: UsedKeys::default(),
         };
-        operation::perform(&mut context, request)
+        let outcome = operation::perform(&mut context, request)?;
+        Ok((outcome, Usage::of(operation, now, context.used)))
     }
 }
 
@@ -341,6 +353,7 @@ impl Reply {
                 body,
             },
             event,
+            usage: None,
             protocol,
         }
     }

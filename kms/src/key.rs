@@ -10,6 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::crypto::{Label, SecretKey, code};
 use crate::error::KmsError;
+use crate::last_usage::LastUsage;
 use crate::material::Material;
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
 use crate::policy::{Policy, PolicyError};
@@ -52,6 +53,8 @@ pub struct Key {
     pub rotation: Option<Rotation>,
     /// The set of related keys of a multi-Region key that has or is a replica.
     pub multi_region: Option<Arc<MultiRegion>>,
+    /// When it was last used, as far as this process knows. It is in no record.
+    pub last_usage: Arc<LastUsage>,
 }
 
 /// A primary key and its replicas.
@@ -103,6 +106,7 @@ impl Key {
             missing: Box::default(),
             rotation: None,
             multi_region: None,
+            last_usage: Arc::default(),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod identity_policy;
 mod import;
 pub mod key;
 pub mod key_pair;
+pub mod last_usage;
 pub mod material;
 mod multi_region;
 pub mod name;

@@ -269,3 +269,13 @@ class TestImport:
                 WrappingAlgorithm="RSAES_OAEP_SHA_256",
                 WrappingKeySpec="RSA_2048",
             )
+
+
+def test_last_usage(kms, fresh_key):
+    key_id = fresh_key["KeyId"]
+    before = kms.get_key_last_usage(KeyId=key_id)
+    assert before["KeyLastUsage"] == {}
+    assert before["TrackingStartDate"] == before["KeyCreationDate"] == fresh_key["CreationDate"]
+    kms.generate_data_key(KeyId=key_id, KeySpec="AES_256")
+    last = kms.get_key_last_usage(KeyId=key_id)["KeyLastUsage"]
+    assert last["Operation"] == "GenerateDataKey" and last["Timestamp"] >= fresh_key["CreationDate"]

@@ -173,6 +173,9 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
             shown.number("numberOfBytes", r.number_of_bytes);
             shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
         }
+        Request::GetKeyLastUsage(r) => {
+            shown.text("keyId", &r.key_id);
+        }
         Request::GetKeyPolicy(r) => {
             shown.text("keyId", &r.key_id);
             shown.optional("policyName", r.policy_name.as_deref());

@@ -18,6 +18,7 @@ mod import;
 pub(crate) mod key;
 mod key_policy;
 mod key_state;
+mod last_usage;
 mod life_cycle;
 mod mac;
 mod marker;
@@ -42,6 +43,7 @@ use crate::authentication::Caller;
 use crate::engine::EngineConfig;
 use crate::error::KmsError;
 use crate::key_pair::{KeyPairSource, PreparedKeyPair};
+use crate::last_usage::UsedKeys;
 use crate::name::AccountId;
 use crate::permit::{Action, Asking, Conditions, Permit, Resource, Shown, authorize};
 use crate::protocol::{Request, Response};
@@ -60,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub(crate) key_pairs: &'a dyn KeyPairSource,
     pub(crate) prepared: Option<PreparedKeyPair>,
     pub(crate) event: &'a mut Event,
+    /// The keys that the caller was permitted to use.
+    pub(crate) used: UsedKeys,
 }
 
 /// What an operation comes to: the body of the answer, and what is to be stored first; or what
@@ -162,6 +166,7 @@ pub(crate) fn perform(
         }
         Request::GenerateMac(request) => mac::generate_mac(context, &request),
         Request::GenerateRandom(request) => random::generate_random(context, request),
+        Request::GetKeyLastUsage(request) => last_usage::get_key_last_usage(context, &request),
         Request::GetKeyPolicy(request) => key_policy::get_key_policy(context, &request),
         Request::GetKeyRotationStatus(request) => {
             rotation::get_key_rotation_status(context, &request)
@@ -231,6 +236,7 @@ impl Context<'_> {
         conditions: &Conditions<'_>,
     ) -> Result<Permit<A>, KmsError> {
         self.event.key(&found.key);
+        self.used.add(&found.key);
         let conditions = Conditions {
             request_alias: found.alias.as_ref(),
             ..*conditions

@@ -83,12 +83,12 @@ pub mod action {
         DisableKey DisableKeyRotation DisconnectCustomKeyStore EnableKey EnableKeyRotation
         Encapsulate Encrypt GenerateDataKey GenerateDataKeyPair
         GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac
-        GenerateRandom GetKeyPolicy GetKeyRotationStatus GetParametersForImport GetPublicKey
-        ImportKeyMaterial ListAliases ListGrants ListKeyPolicies
-        ListKeyRotations ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
-        ReEncryptFrom ReEncryptTo ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand
-        ScheduleKeyDeletion Sign TagResource UntagResource UpdateAlias UpdateCustomKeyStore
-        UpdateKeyDescription UpdatePrimaryRegion Verify VerifyMac
+        GenerateRandom GetKeyLastUsage GetKeyPolicy GetKeyRotationStatus
+        GetParametersForImport GetPublicKey ImportKeyMaterial ListAliases ListGrants
+        ListKeyPolicies ListKeyRotations ListKeys ListResourceTags ListRetirableGrants
+        PutKeyPolicy ReEncryptFrom ReEncryptTo ReplicateKey RetireGrant RevokeGrant
+        RotateKeyOnDemand ScheduleKeyDeletion Sign TagResource UntagResource UpdateAlias
+        UpdateCustomKeyStore UpdateKeyDescription UpdatePrimaryRegion Verify VerifyMac
     }
 }
 

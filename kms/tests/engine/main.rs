@@ -22,6 +22,7 @@ mod iam;
 mod import;
 mod key_specs;
 mod keys;
+mod last_usage;
 mod macs;
 mod multi_region;
 mod policies;

@@ -286,6 +286,9 @@ impl Server {
 
     /// Keeps the reply's event and gives the answer.
     pub(crate) fn note(&mut self, reply: Reply) -> Answer {
+        if let Some(usage) = &reply.usage {
+            usage.note();
+        }
         let line = reply.event.to_json_line();
         assert!(!line.contains('\n'));
         let event: Value = serde_json::from_str(&line).unwrap();

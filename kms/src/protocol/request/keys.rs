@@ -88,6 +88,20 @@ impl<'a> DescribeKey<'a> {
     }
 }
 
+/// GetKeyLastUsage.
+pub struct GetKeyLastUsage<'a> {
+    /// The key: id or ARN.
+    pub key_id: Cow<'a, str>,
+}
+
+impl<'a> GetKeyLastUsage<'a> {
+    pub(super) fn read(members: &mut Members<'_, 'a>) -> Result<Self, KmsError> {
+        Ok(Self {
+            key_id: members.required_text("KeyId", &shape::KEY_ID)?,
+        })
+    }
+}
+
 /// ListKeys.
 pub struct ListKeys<'a> {
     /// How many at most.

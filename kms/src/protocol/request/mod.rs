@@ -36,7 +36,7 @@ pub use grants::{
 };
 pub use import::{DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial};
 pub use keys::{
-    CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, ListKeys,
+    CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, GetKeyLastUsage, ListKeys,
     ScheduleKeyDeletion, Tag,
 };
 pub use multi_region::{ReplicateKey, UpdatePrimaryRegion};
@@ -87,6 +87,7 @@ pub enum Request<'a> {
     GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintext<'a>),
     GenerateMac(GenerateMac<'a>),
     GenerateRandom(GenerateRandom<'a>),
+    GetKeyLastUsage(GetKeyLastUsage<'a>),
     GetKeyPolicy(GetKeyPolicy<'a>),
     GetKeyRotationStatus(GetKeyRotationStatus<'a>),
     GetParametersForImport(GetParametersForImport<'a>),
@@ -122,8 +123,7 @@ pub enum Request<'a> {
 /// # Errors
 ///
 /// SerializationException if it is not a JSON object or a member has the wrong JSON type,
-/// ValidationException with all violated constraints, UnsupportedOperationException for an
-/// operation that this server does not have yet.
+/// ValidationException with all violated constraints.
 pub fn parse(operation: OperationName, body: &[u8]) -> Result<Request<'_>, KmsError> {
     let object = Object::parse(body)?;
     let mut violations = Violations::default();
@@ -187,6 +187,7 @@ fn read<'a>(
             .map(Request::GenerateDataKeyWithoutPlaintext),
         Name::GenerateMac => GenerateMac::read(members).map(Request::GenerateMac),
         Name::GenerateRandom => GenerateRandom::read(members).map(Request::GenerateRandom),
+        Name::GetKeyLastUsage => GetKeyLastUsage::read(members).map(Request::GetKeyLastUsage),
         Name::GetKeyPolicy => GetKeyPolicy::read(members).map(Request::GetKeyPolicy),
         Name::GetKeyRotationStatus => {
             GetKeyRotationStatus::read(members).map(Request::GetKeyRotationStatus)
@@ -229,9 +230,6 @@ fn read<'a>(
         }
         Name::Verify => Verify::read(members).map(Request::Verify),
         Name::VerifyMac => VerifyMac::read(members).map(Request::VerifyMac),
-        _ => Err(KmsError::UnsupportedOperation(
-            format!("{operation} is not supported by this server.").into(),
-        )),
     }
 }
 

@@ -11,6 +11,7 @@ mod custom_key_stores;
 mod grants;
 mod import;
 mod keys;
+mod last_usage;
 mod multi_region;
 mod policies;
 mod rotation;
@@ -34,6 +35,7 @@ pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, ListKeys,
     MultiRegionConfiguration, MultiRegionKey, ScheduleKeyDeletion,
 };
+pub use last_usage::{GetKeyLastUsage, KeyLastUsage};
 pub use multi_region::ReplicateKey;
 pub use policies::{GetKeyPolicy, ListKeyPolicies};
 pub use rotation::{GetKeyRotationStatus, ListKeyRotations, RotateKeyOnDemand, RotationsListEntry};
