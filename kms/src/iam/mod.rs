@@ -7,7 +7,7 @@
 //! 1. the action, by `Version` and `Action`;
 //! 2. the caller: Signature Version 4, for the action's service;
 //! 3. the shape: AWS's constraints on each parameter;
-//! 4. what it is about, and whether the caller may do this to it ([`authorization`]);
+//! 4. what it is about, and whether the caller may do this to it (`authorization`);
 //! 5. the operation.
 //!
 //! What these services have and this server has not (groups, managed policies, permissions

@@ -1,6 +1,6 @@
 //! What the operators of conditions compare with: values of a policy, read once.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

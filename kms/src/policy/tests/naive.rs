@@ -262,11 +262,11 @@ fn date(text: &str) -> Option<i64> {
 /// An address bit by bit; empty if it is none.
 fn bits(address: &str) -> String {
     match address.parse() {
-        Ok(std::net::IpAddr::V4(address)) => address
+        Ok(core::net::IpAddr::V4(address)) => address
             .octets()
             .map(|octet| format!("{octet:08b}"))
             .concat(),
-        Ok(std::net::IpAddr::V6(address)) => address
+        Ok(core::net::IpAddr::V6(address)) => address
             .segments()
             .map(|part| format!("{part:016b}"))
             .concat(),
