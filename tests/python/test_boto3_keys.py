@@ -267,11 +267,12 @@ class TestPages:
                     call(Limit=limit)
 
 
-def test_what_is_not_there_yet_is_refused_by_name(kms, refused):
-    """Known operations and key specs outside the first release say so; they never succeed half."""
+def test_what_is_not_offered_is_refused_by_name(kms, refused):
+    """What AWS has in its China regions only, and imported material of specs that can have none."""
     for parameters in (
-        {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"},
-        {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+        {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"},
+        {"KeySpec": "ML_DSA_65", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"},
+        {"Origin": "AWS_CLOUDHSM"},
     ):
         with refused("UnsupportedOperationException"):
             kms.create_key(**parameters)
