@@ -8,7 +8,7 @@ use aws_lc_rs::rsa::{
 use zeroize::Zeroizing;
 
 use crate::error::KmsError;
-use crate::protocol::spec::{KeyPairSpec, WrappingAlgorithm, WrappingKeySpec};
+use crate::protocol::spec::{KeyPairSpec, KeySpec, WrappingAlgorithm, WrappingKeySpec};
 
 /// The key pair that a wrapping key is, for what AWS offers outside of China.
 ///
@@ -36,6 +36,35 @@ pub(crate) fn key_pair_spec(
         WrappingKeySpec::Rsa4096 => Ok(KeyPairSpec::Rsa4096),
         WrappingKeySpec::Sm2 => unsupported("WrappingKeySpec", spec.as_str()),
     }
+}
+
+/// Lets a wrapping pass that the material of a key of this spec fits into.
+///
+/// # Errors
+///
+/// UnsupportedOperationException for RSAES-OAEP alone where the material is longer than it can
+/// encrypt: RSA private keys, and those of P-521 under a wrapping key of 2048 bits.
+pub(crate) fn require_room(
+    spec: KeySpec,
+    algorithm: WrappingAlgorithm,
+    wrapping_key_spec: WrappingKeySpec,
+) -> Result<(), KmsError> {
+    let with_aes = match algorithm {
+        WrappingAlgorithm::RsaesOaepSha1 => WrappingAlgorithm::RsaAesKeyWrapSha1,
+        WrappingAlgorithm::RsaesOaepSha256 => WrappingAlgorithm::RsaAesKeyWrapSha256,
+        _ => return Ok(()),
+    };
+    let too_long = spec.is_rsa()
+        || (spec == KeySpec::EccNistP521 && wrapping_key_spec == WrappingKeySpec::Rsa2048);
+    if !too_long {
+        return Ok(());
+    }
+    Err(KmsError::UnsupportedOperation(
+        format!(
+            "The key material of a {spec} key is too long for {algorithm} with {wrapping_key_spec}. Use {with_aes}."
+        )
+        .into(),
+    ))
 }
 
 /// Unwraps key material with the private key of a wrapping key pair.

@@ -1,15 +1,25 @@
 """What happens to a key in its life, through boto3: tags, rotation, replicas, imported material."""
 
 import datetime
+import hmac
 import os
 
 import pytest
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from server import ACCOUNT, REGION
 
 ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}"
+PRIVATE_KEYS = {
+    "RSA_2048": lambda: rsa.generate_private_key(65537, 2048),
+    "RSA_4096": lambda: rsa.generate_private_key(65537, 4096),
+    "ECC_NIST_P256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ECC_NIST_P384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "ECC_NIST_P521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ECC_SECG_P256K1": lambda: ec.generate_private_key(ec.SECP256K1()),
+    "ECC_NIST_EDWARDS25519": ed25519.Ed25519PrivateKey.generate,
+}
 
 
 class TestTags:
@@ -185,7 +195,7 @@ def import_material(kms, key_id, material, algorithm="RSAES_OAEP_SHA_256", spec=
         ImportToken=parameters["ImportToken"],
         EncryptedKeyMaterial=wrap(algorithm, parameters["PublicKey"], material),
         **members,
-    )["KeyMaterialId"]
+    ).get("KeyMaterialId")
 
 
 class TestImport:
@@ -260,6 +270,50 @@ class TestImport:
             kms.import_key_material(
                 KeyId=external["KeyId"], ImportToken=parameters["ImportToken"], EncryptedKeyMaterial=wrapped
             )
+
+    @pytest.mark.parametrize("spec", sorted(PRIVATE_KEYS))
+    def test_a_private_key_from_elsewhere(self, kms, refused, spec):
+        """What KMS then signs, verifies under the public key that its owner has."""
+        private = PRIVATE_KEYS[spec]()
+        der = private.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        key_id = kms.create_key(Origin="EXTERNAL", KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+        algorithm = "RSA_AES_KEY_WRAP_SHA_256"
+        assert import_material(kms, key_id, der, algorithm) is None
+        public = serialization.load_der_public_key(kms.get_public_key(KeyId=key_id)["PublicKey"])
+        assert public == private.public_key()
+        sign = lambda signing: kms.sign(KeyId=key_id, Message=b"m", SigningAlgorithm=signing)["Signature"]
+        if spec.startswith("RSA"):
+            public.verify(sign("RSASSA_PKCS1_V1_5_SHA_256"), b"m", padding.PKCS1v15(), hashes.SHA256())
+        elif spec == "ECC_NIST_EDWARDS25519":
+            public.verify(sign("ED25519_SHA_512"), b"m")
+        else:
+            signing, sha = {
+                "ECC_NIST_P384": ("ECDSA_SHA_384", hashes.SHA384()),
+                "ECC_NIST_P521": ("ECDSA_SHA_512", hashes.SHA512()),
+            }.get(spec, ("ECDSA_SHA_256", hashes.SHA256()))
+            public.verify(sign(signing), b"m", ec.ECDSA(sha))
+
+        kms.delete_imported_key_material(KeyId=key_id)
+        another = PRIVATE_KEYS[spec]().private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        for other in (another, b"no private key", os.urandom(128)):
+            with refused("IncorrectKeyMaterialException"):
+                import_material(kms, key_id, other, algorithm)
+        import_material(kms, key_id, der, algorithm)
+        assert kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "Enabled"
+
+    def test_a_mac_key_from_elsewhere(self, kms):
+        for bits in (224, 256, 384, 512):
+            key_id = kms.create_key(Origin="EXTERNAL", KeySpec=f"HMAC_{bits}", KeyUsage="GENERATE_VERIFY_MAC")[
+                "KeyMetadata"
+            ]["KeyId"]
+            material = os.urandom(64)
+            import_material(kms, key_id, material)
+            mac = kms.generate_mac(KeyId=key_id, Message=b"m", MacAlgorithm=f"HMAC_SHA_{bits}")["Mac"]
+            assert mac == hmac.digest(material, b"m", f"sha{bits}")
 
     def test_keys_made_here_take_none(self, kms, fresh_key, refused):
         text = f"{fresh_key['Arn']} origin is AWS_KMS which is not valid for this operation."

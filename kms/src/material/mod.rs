@@ -8,6 +8,7 @@
 mod agreement;
 mod encapsulation;
 mod external_mu;
+mod imported;
 mod oaep;
 mod signing;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::protocol::spec::{KeyPairSpec, KeySpec, KeyUsage};
 
 pub use agreement::{AgreementKey, PeerKey};
 pub use encapsulation::{DecapsulationKey, Encapsulated};
+pub use imported::{ImportError, is_importable};
 pub use oaep::{DecryptionKey, OaepHash};
 pub use signing::{SignedMessage, SigningKey};
 

@@ -7,12 +7,12 @@ use attestation::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::audit;
-use crate::crypto::SecretKey;
 use crate::error::KmsError;
 use crate::key::{BackingKey, BackingKeyId, Import, Key};
+use crate::material::Material;
 use crate::multi_region;
 use crate::permit::{Action, Conditions, Permit, action};
-use crate::protocol::spec::{ExpirationModel, ImportType, Origin};
+use crate::protocol::spec::{ExpirationModel, ImportType, KeySpec, Origin};
 use crate::protocol::{Response, request, response};
 use crate::record::ImportToken;
 use crate::wrapping;
@@ -47,6 +47,7 @@ pub(super) fn get_parameters_for_import(
         &conditions,
     )?;
     key_state::require(Row::GetImportParameters, permit.key())?;
+    wrapping::require_room(permit.key().spec, algorithm, request.wrapping_key_spec)?;
 
     let pair = context.key_pairs.generate(spec)?;
     let valid_to = context.now + TOKEN_LIFETIME;
@@ -84,11 +85,21 @@ pub(super) fn import_key_material(
     )?;
     key_state::require(Row::ImportMaterial, permit.key())?;
     let key = permit.key();
+    require_versions(
+        key,
+        &[
+            ("ImportType", request.import_type.is_some()),
+            ("KeyMaterialId", wanted.is_some()),
+            (
+                "KeyMaterialDescription",
+                request.key_material_description.is_some(),
+            ),
+        ],
+    )?;
     let material = unwrap(context, request, key)?;
-    let material = <&[u8; SecretKey::LEN]>::try_from(material.as_slice()).map_err(|_| {
-        incorrect_material("The key material does not have the length of 32 bytes.")
-    })?;
-    let mut backing = BackingKey::new(key.id(), SecretKey::from_bytes(material), context.now);
+    let material = Material::import(key.spec, key.usage, &material)
+        .map_err(|error| KmsError::IncorrectKeyMaterial(error.to_string().into()))?;
+    let mut backing = BackingKey::new(key.id(), material, context.now);
     let id = *backing.id();
     if wanted.is_some_and(|wanted| wanted != id) {
         return Err(incorrect_material(
@@ -117,11 +128,14 @@ pub(super) fn import_key_material(
 
     let mut imported = Key::clone(key);
     imported.import(backing);
-    context.event.key_material("keyMaterialId", &id);
-    context.event.changed(audit::key_material(key.arn(), &id));
+    let shown = shown_id(key, Some(id));
+    if let Some(id) = &shown {
+        context.event.key_material("keyMaterialId", id);
+    }
+    changed(context, key, shown.as_ref());
     let answer = response::ImportKeyMaterial {
         key_id: key.arn(),
-        key_material_id: Some(id.as_bytes()),
+        key_material_id: shown.as_ref().map(BackingKeyId::as_bytes),
     };
     Ok(Outcome::changes(
         answer.body(),
@@ -147,6 +161,7 @@ pub(super) fn delete_imported_key_material(
     )?;
     key_state::require(Row::DeleteMaterial, permit.key())?;
     let key = permit.key();
+    require_versions(key, &[("KeyMaterialId", wanted.is_some())])?;
     let current = key.current_version().map(|version| *version.id);
     let id = wanted.or(current);
     if let Some(id) = wanted
@@ -157,13 +172,11 @@ pub(super) fn delete_imported_key_material(
         ));
     }
 
-    context.event.changed(match &id {
-        Some(id) => audit::key_material(key.arn(), id),
-        None => audit::key_id(key.arn()),
-    });
+    let shown = shown_id(key, id);
+    changed(context, key, shown.as_ref());
     let answer = response::DeleteImportedKeyMaterial {
         key_id: key.arn(),
-        key_material_id: id.as_ref().map(BackingKeyId::as_bytes),
+        key_material_id: shown.as_ref().map(BackingKeyId::as_bytes),
     };
     let changes = match id {
         Some(id) if key.backing_key(&id).is_some() => {
@@ -188,6 +201,38 @@ fn permit_import<A: Action>(
         return Err(KmsError::wrong_origin(permit.key()));
     }
     Ok(permit)
+}
+
+/// Lets a key pass that can have several versions of its material, or for which no member was sent
+/// that tells them apart.
+fn require_versions(key: &Key, members: &[(&str, bool)]) -> Result<(), KmsError> {
+    if key.spec == KeySpec::SymmetricDefault {
+        return Ok(());
+    }
+    match members.iter().find(|(_, is_sent)| *is_sent) {
+        None => Ok(()),
+        Some((name, _)) => Err(KmsError::UnsupportedOperation(
+            format!(
+                "{name} can only be used with symmetric encryption keys, but the KeySpec of {} is {}.",
+                key.arn(),
+                key.spec
+            )
+            .into(),
+        )),
+    }
+}
+
+/// The id of a version, of the keys that AWS shows it of.
+fn shown_id(key: &Key, id: Option<BackingKeyId>) -> Option<BackingKeyId> {
+    id.filter(|_| key.spec == KeySpec::SymmetricDefault)
+}
+
+/// Records the version that changed, or just its key.
+fn changed(context: &mut Context<'_>, key: &Key, id: Option<&BackingKeyId>) {
+    context.event.changed(match id {
+        Some(id) => audit::key_material(key.arn(), id),
+        None => audit::key_id(key.arn()),
+    });
 }
 
 /// When the material of a request is to expire, if it is.

@@ -4,7 +4,7 @@ use crate::audit;
 use crate::error::KmsError;
 use crate::key::{BackingKey, Key};
 use crate::key_pair::{self, PreparedKeyPair};
-use crate::material::Material;
+use crate::material::{self, Material};
 use crate::name::{self, KeyId};
 use crate::permit::{AccountResource, Conditions, action};
 use crate::protocol::response::{self, KeyListEntry};
@@ -199,9 +199,9 @@ fn require_supported(spec: KeySpec, origin: Origin) -> Result<(), KmsError> {
     if spec == KeySpec::Sm2 {
         return Err(key_pair::unsupported("KeySpec", spec));
     }
-    if origin == Origin::External && spec != KeySpec::SymmetricDefault {
+    if origin == Origin::External && !material::is_importable(spec) {
         return Err(KmsError::UnsupportedOperation(
-            format!("Origin {origin} is not available for KeySpec {spec} in this version.").into(),
+            format!("Origin {origin} is not available for KeySpec {spec}.").into(),
         ));
     }
     if !matches!(origin, Origin::AwsKms | Origin::External) {

@@ -95,6 +95,11 @@ impl KeySpec {
         Self::Hmac512,
         Self::Sm2,
     ];
+
+    /// Whether its keys are RSA key pairs.
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    }
 }
 
 enumeration! {

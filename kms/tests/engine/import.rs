@@ -7,6 +7,8 @@ use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey,
     PublicEncryptingKey,
 };
+use kms::key_pair::{AwsLcKeyPairs, KeyPairSource as _};
+use kms::protocol::spec::KeyPairSpec;
 use serde_json::{Value, json};
 
 use crate::expiry::{DAY, expire};
@@ -48,6 +50,13 @@ impl Server {
         answer["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
     }
 
+    fn create_external_of(&mut self, spec: &str, usage: &str) -> String {
+        let request = json!({"Origin": "EXTERNAL", "KeySpec": spec, "KeyUsage": usage});
+        let answer = self.call("CreateKey", request).ok();
+        assert_eq!(answer["KeyMetadata"]["KeyState"], "PendingImport");
+        answer["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
+    }
+
     fn import_parameters(&mut self, id: &str, algorithm: &str) -> (Value, Vec<u8>) {
         let request =
             json!({"KeyId": id, "WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"});
@@ -64,10 +73,15 @@ impl Server {
     }
 
     fn import_as(&mut self, client: &Client, id: &str, material: &[u8], members: Value) -> Answer {
+        // What is longer does not fit into OAEP alone.
+        let algorithm = match material.len() {
+            ..=64 => OAEP_256,
+            _ => "RSA_AES_KEY_WRAP_SHA_256",
+        };
         let request =
-            json!({"KeyId": id, "WrappingAlgorithm": OAEP_256, "WrappingKeySpec": "RSA_2048"});
+            json!({"KeyId": id, "WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"});
         let parameters = self.call_as(client, "GetParametersForImport", request).ok();
-        let wrapped = wrap(OAEP_256, &blob(&parameters["PublicKey"]), material);
+        let wrapped = wrap(algorithm, &blob(&parameters["PublicKey"]), material);
         let mut request = members;
         request["KeyId"] = id.into();
         request["ImportToken"] = parameters["ImportToken"].clone();
@@ -581,6 +595,190 @@ fn the_same_material_is_brought_to_every_related_key() {
         .ok();
     assert_eq!(state_there(&mut server), "PendingImport");
     server.opens(&encrypted, &second);
+}
+
+/// A private key, and its public half.
+fn key_pair(spec: &str) -> (Vec<u8>, Vec<u8>) {
+    let spec = KeyPairSpec::from_name(spec).unwrap();
+    let pair = AwsLcKeyPairs.generate(spec).ok().unwrap();
+    (pair.private_pkcs8.to_vec(), pair.public_spki)
+}
+
+const NO_END: &str = "KEY_MATERIAL_DOES_NOT_EXPIRE";
+
+#[test]
+fn a_mac_key_makes_the_macs_of_what_was_imported() {
+    let mut server = Server::new();
+    let mut clone = Server::new();
+    for (spec, algorithm, lengths) in [
+        ("HMAC_224", "HMAC_SHA_224", [28, 64]),
+        ("HMAC_256", "HMAC_SHA_256", [32, 64]),
+        ("HMAC_384", "HMAC_SHA_384", [48, 128]),
+        ("HMAC_512", "HMAC_SHA_512", [64, 128]),
+    ] {
+        for length in lengths {
+            let id = server.create_external_of(spec, "GENERATE_VERIFY_MAC");
+            let mac = json!({"KeyId": id, "Message": base64("m"), "MacAlgorithm": algorithm});
+            server.call("GenerateMac", mac.clone()).expect_error(
+                "KMSInvalidStateException",
+                &format!("{} is pending import.", key_arn(&id)),
+            );
+            let no_end = json!({"ExpirationModel": NO_END});
+            for wrong in [lengths[0] - 1, lengths[1] + 1] {
+                server
+                    .import_with(&id, &vec![5; wrong], no_end.clone())
+                    .expect_error(
+                        "IncorrectKeyMaterialException",
+                        &format!(
+                            "The key material of a {spec} key must have from {} to {} bytes.",
+                            lengths[0], lengths[1]
+                        ),
+                    );
+            }
+            let material = vec![5; length];
+            let answer = server.import_with(&id, &material, no_end.clone()).ok();
+            // Only symmetric keys have material ids.
+            assert_eq!(answer, json!({"KeyId": key_arn(&id)}));
+            let metadata = server.described(&id);
+            assert_eq!(metadata["KeyState"], "Enabled");
+            assert_eq!(metadata["ExpirationModel"], NO_END);
+            assert_eq!(metadata.get("CurrentKeyMaterialId"), None);
+            let made = server.call("GenerateMac", mac).ok();
+
+            let other = clone.create_external_of(spec, "GENERATE_VERIFY_MAC");
+            clone.import_with(&other, &material, no_end).ok();
+            let verified = json!({
+                "KeyId": other, "Message": base64("m"), "MacAlgorithm": algorithm, "Mac": made["Mac"],
+            });
+            assert_eq!(clone.call("VerifyMac", verified).ok()["MacValid"], true);
+        }
+    }
+}
+
+#[test]
+fn a_private_key_is_that_of_the_public_key_and_of_no_other_spec() {
+    let mut server = Server::new();
+    for (spec, usage) in [
+        ("RSA_2048", "SIGN_VERIFY"),
+        ("RSA_3072", "ENCRYPT_DECRYPT"),
+        ("ECC_NIST_P256", "SIGN_VERIFY"),
+        ("ECC_NIST_P384", "KEY_AGREEMENT"),
+        ("ECC_NIST_P521", "SIGN_VERIFY"),
+        ("ECC_SECG_P256K1", "SIGN_VERIFY"),
+        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY"),
+    ] {
+        let id = server.create_external_of(spec, usage);
+        let (private, public) = key_pair(spec);
+        let members = json!({"ExpirationModel": NO_END});
+        let foreign = match spec {
+            "ECC_NIST_P256" => "ECC_SECG_P256K1",
+            _ => "ECC_NIST_P256",
+        };
+        for wrong in [
+            &key_pair(foreign).0[..],
+            &[7; 100],
+            &private[..private.len() - 1],
+        ] {
+            let answer = server.import_with(&id, wrong, members.clone());
+            let (code, message) = answer.error();
+            assert_eq!(code, "IncorrectKeyMaterialException", "{spec}");
+            assert!(message.contains("PKCS #8"), "{message}");
+        }
+        let answer = server.import_with(&id, &private, members.clone()).ok();
+        assert_eq!(answer, json!({"KeyId": key_arn(&id)}), "{spec}");
+        let shown = server.call("GetPublicKey", json!({"KeyId": id})).ok();
+        assert_eq!(blob(&shown["PublicKey"]), public, "{spec}");
+
+        // It goes and comes back; no other takes its place, for want of a rotation.
+        let answer = server.call("DeleteImportedKeyMaterial", json!({"KeyId": id}));
+        assert_eq!(answer.ok(), json!({"KeyId": key_arn(&id)}));
+        assert_eq!(server.state_of(&id), "PendingImport");
+        let (code, _) = server.call("GetPublicKey", json!({"KeyId": id})).error();
+        assert_eq!(code, "KMSInvalidStateException");
+        let (code, _) = server
+            .import_with(&id, &key_pair(spec).0, members.clone())
+            .error();
+        assert_eq!(code, "IncorrectKeyMaterialException", "{spec}");
+        server.import_with(&id, &private, members).ok();
+        let shown = server.call("GetPublicKey", json!({"KeyId": id})).ok();
+        assert_eq!(blob(&shown["PublicKey"]), public, "{spec}");
+    }
+}
+
+#[test]
+fn members_about_versions_are_for_symmetric_keys_only() {
+    let mut server = Server::new();
+    let id = server.create_external_of("HMAC_256", "GENERATE_VERIFY_MAC");
+    let refusal = |name: &str| {
+        format!(
+            "{name} can only be used with symmetric encryption keys, but the KeySpec of {} is HMAC_256.",
+            key_arn(&id)
+        )
+    };
+    for (name, value) in [
+        ("ImportType", "NEW_KEY_MATERIAL".to_owned()),
+        ("KeyMaterialId", "a".repeat(64)),
+        ("KeyMaterialDescription", "mine".to_owned()),
+    ] {
+        let members = json!({"ExpirationModel": NO_END, name: value});
+        server
+            .import_with(&id, &MATERIAL, members)
+            .expect_error("UnsupportedOperationException", &refusal(name));
+    }
+    server
+        .import_with(&id, &MATERIAL, json!({"ExpirationModel": NO_END}))
+        .ok();
+    let request = json!({"KeyId": id, "KeyMaterialId": "a".repeat(64)});
+    server
+        .call("DeleteImportedKeyMaterial", request)
+        .expect_error("UnsupportedOperationException", &refusal("KeyMaterialId"));
+    assert_eq!(server.state_of(&id), "Enabled");
+}
+
+#[test]
+fn what_does_not_fit_into_oaep_is_told_before_it_is_wrapped() {
+    let mut server = Server::new();
+    for (spec, algorithm, wrapping_key, fits) in [
+        ("RSA_2048", "RSAES_OAEP_SHA_256", "RSA_4096", false),
+        ("RSA_4096", "RSAES_OAEP_SHA_1", "RSA_4096", false),
+        ("RSA_2048", "RSA_AES_KEY_WRAP_SHA_1", "RSA_2048", true),
+        ("ECC_NIST_P521", "RSAES_OAEP_SHA_1", "RSA_2048", false),
+        ("ECC_NIST_P521", "RSAES_OAEP_SHA_256", "RSA_3072", true),
+        (
+            "ECC_NIST_P521",
+            "RSA_AES_KEY_WRAP_SHA_256",
+            "RSA_2048",
+            true,
+        ),
+        ("ECC_NIST_P384", "RSAES_OAEP_SHA_256", "RSA_2048", true),
+    ] {
+        let id = server.create_external_of(spec, "SIGN_VERIFY");
+        let request = json!({
+            "KeyId": id, "WrappingAlgorithm": algorithm, "WrappingKeySpec": wrapping_key,
+        });
+        let answer = server.call("GetParametersForImport", request);
+        if !fits {
+            let with_aes = algorithm.replace("RSAES_OAEP", "RSA_AES_KEY_WRAP");
+            answer.expect_error(
+                "UnsupportedOperationException",
+                &format!(
+                    "The key material of a {spec} key is too long for {algorithm} with {wrapping_key}. Use {with_aes}."
+                ),
+            );
+            continue;
+        }
+        let parameters = answer.ok();
+        let wrapped = wrap(
+            algorithm,
+            &blob(&parameters["PublicKey"]),
+            &key_pair(spec).0,
+        );
+        let request = json!({
+            "KeyId": id, "ImportToken": parameters["ImportToken"],
+            "EncryptedKeyMaterial": base64(wrapped), "ExpirationModel": NO_END,
+        });
+        server.call("ImportKeyMaterial", request).ok();
+    }
 }
 
 #[test]

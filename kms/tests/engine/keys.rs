@@ -103,9 +103,9 @@ fn what_create_key_cannot_make_is_refused_clearly() {
             "KeySpec SM2 is not supported in this Region",
         ),
         (
-            json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"}),
+            json!({"KeySpec": "ML_DSA_44", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"}),
             "UnsupportedOperationException",
-            "Origin EXTERNAL is not available for KeySpec RSA_2048 in this version.",
+            "Origin EXTERNAL is not available for KeySpec ML_DSA_44.",
         ),
         (
             json!({"Origin": "AWS_CLOUDHSM"}),
