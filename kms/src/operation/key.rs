@@ -38,10 +38,15 @@ pub(super) fn create_key(
         key_usage: Some(usage),
         key_origin: Some(origin),
         multi_region: Some(request.multi_region),
+        request_tags: Some(&tags),
         ..Conditions::default()
     };
     let account = AccountResource(context.account());
     let _permit = context.permit_resource(action::CreateKey, account, &conditions)?;
+    if !tags.is_empty() {
+        let account = AccountResource(context.account());
+        let _permit = context.permit_resource(action::TagResource, account, &conditions)?;
+    }
     if let Some(id) = &request.custom_key_store_id {
         return Err(custom_key_store::not_found(id));
     }

@@ -4,6 +4,7 @@
 //! ReplicateKey still answers that the replica is being made, as its callers expect, but the next
 //! call finds it ready; and primary keys change places without a state in between.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit;
@@ -31,7 +32,7 @@ pub(super) fn replicate_key(
 ) -> Result<Outcome, KmsError> {
     let region = parse_region(&request.replica_region)?;
     let tags = tag::new_tags(&request.tags)?;
-    let permit = permit_replica(context, request, &region)?;
+    let permit = permit_replica(context, request, &region, &tags)?;
     key_state::require(Row::Replicate, permit.key())?;
     require_primary(permit.key())?;
     require_place(context, permit.key(), &region)?;
@@ -145,6 +146,7 @@ fn permit_replica(
     context: &mut Context<'_>,
     request: &request::ReplicateKey<'_>,
     region: &Region,
+    tags: &BTreeMap<String, String>,
 ) -> Result<Permit<action::ReplicateKey>, KmsError> {
     let conditions = Conditions {
         replica_region: Some(region),
@@ -163,11 +165,12 @@ fn permit_replica(
         key_usage: Some(key.usage),
         key_origin: Some(key.origin),
         multi_region: Some(true),
+        request_tags: Some(tags),
         ..conditions
     };
     let account = AccountResource(context.account());
     let _permit = context.permit_resource(action::CreateKey, account, &conditions)?;
-    if !request.tags.is_empty() {
+    if !tags.is_empty() {
         let account = AccountResource(context.account());
         let _permit = context.permit_resource(action::TagResource, account, &conditions)?;
     }

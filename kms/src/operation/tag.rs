@@ -30,11 +30,15 @@ pub(super) fn tag_resource(
     request: &request::TagResource<'_>,
 ) -> Result<Outcome, KmsError> {
     let tags = new_tags(&request.tags)?;
+    let conditions = Conditions {
+        request_tags: Some(&tags),
+        ..Conditions::default()
+    };
     let permit = context.permit(
         action::TagResource,
         &request.key_id,
         Names::IdOrArn,
-        &Conditions::default(),
+        &conditions,
     )?;
     key_state::require(Row::Label, permit.key())?;
 
@@ -52,11 +56,15 @@ pub(super) fn untag_resource(
     for tag_key in &request.tag_keys {
         refuse_reserved(tag_key)?;
     }
+    let conditions = Conditions {
+        request_tag_keys: &request.tag_keys,
+        ..Conditions::default()
+    };
     let permit = context.permit(
         action::UntagResource,
         &request.key_id,
         Names::IdOrArn,
-        &Conditions::default(),
+        &conditions,
     )?;
     key_state::require(Row::Label, permit.key())?;
 

@@ -5,6 +5,7 @@
 //! enclave holds only if a verified document came with the call.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use attestation::{Timestamp, VerifiedDocument};
 
@@ -72,6 +73,10 @@ pub struct Conditions<'a> {
     pub key_origin: Option<Origin>,
     /// `kms:MultiRegion`, of a key that is to be made.
     pub multi_region: Option<bool>,
+    /// `aws:RequestTag/*` and `aws:TagKeys`: the tags that are to be put on a key.
+    pub request_tags: Option<&'a BTreeMap<String, String>>,
+    /// `aws:TagKeys`: the keys of the tags that are to be taken away.
+    pub request_tag_keys: &'a [Cow<'a, str>],
     /// The grant that is to be made, retired or revoked: `kms:GrantOperations` and its like. Those
     /// whom a grant names may retire it.
     pub grant: Option<&'a Grant>,
@@ -174,6 +179,11 @@ impl Asked<'_> {
             let (_, value) = tags.find(|(key, _)| keys::same(key, tag))?;
             return Some(value.as_str().into());
         }
+        if let Some(tag) = name.strip_prefix("requesttag/") {
+            let mut tags = self.conditions.request_tags?.iter();
+            let (_, value) = tags.find(|(key, _)| keys::same(key, tag))?;
+            return Some(value.as_str().into());
+        }
         Some(match name {
             "currenttime" => crate::audit::iso8601(self.asking.now).into(),
             "epochtime" => self.asking.now.as_secs().to_string().into(),
@@ -183,6 +193,7 @@ impl Asked<'_> {
             "principaltype" => self.asking.principal.type_name().into(),
             "requestedregion" => self.asking.region.as_str().into(),
             "resourceaccount" => self.key?.account().to_string().into(),
+            "tagkeys" => self.tag_keys()?,
             "tokenissuetime" => {
                 crate::audit::iso8601(self.asking.principal.as_session()?.issued).into()
             }
@@ -190,6 +201,18 @@ impl Asked<'_> {
             "username" => self.asking.principal.user_name()?.into(),
             _ => return None,
         })
+    }
+
+    /// The keys of the tags in a request that has any.
+    fn tag_keys(&self) -> Option<Values<'_>> {
+        let asked = self.conditions;
+        let put = asked.request_tags.into_iter().flat_map(BTreeMap::keys);
+        let keys = put.map(String::as_str);
+        let keys: Vec<_> = keys
+            .chain(asked.request_tag_keys.iter().map(AsRef::as_ref))
+            .map(Cow::Borrowed)
+            .collect();
+        (!keys.is_empty()).then_some(Values::Many(keys))
     }
 
     /// One pair of the encryption context. The names of condition keys have no case, so a pair is

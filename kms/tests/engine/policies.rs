@@ -326,6 +326,81 @@ fn conditions_know_the_key_and_the_call() {
 }
 
 #[test]
+fn conditions_know_the_tags_that_are_put_and_taken_away() {
+    let mut server = server();
+    let tags = |pairs: &[(&str, &str)]| -> Vec<Value> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(key, value)| json!({"TagKey": key, "TagValue": value}))
+            .collect()
+    };
+    let condition = json!({
+        "StringEquals": {"aws:RequestTag/team": "storage"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["Team", "Env"]},
+    });
+    let put = with_condition(allow("bob", "kms:TagResource"), condition);
+    let condition = json!({"ForAnyValue:StringEquals": {"aws:TagKeys": "Env"}});
+    let mut take = with_condition(allow("bob", "kms:UntagResource"), condition);
+    take["Sid"] = "take".into();
+    let key = create_key(&mut server, &policy(&[put, take]));
+    for (sent, allowed) in [
+        (tags(&[("Team", "storage")]), true),
+        (tags(&[("Team", "storage"), ("Env", "test")]), true),
+        (tags(&[("Team", "network")]), false),
+        (tags(&[("Env", "test")]), false),
+        (tags(&[("Team", "storage"), ("Owner", "bob")]), false),
+    ] {
+        let request = json!({"KeyId": key, "Tags": sent});
+        let answer = server.call_as(&bob(), "TagResource", request);
+        assert_eq!(answer.status == 200, allowed, "{sent:?}");
+    }
+    for (sent, allowed) in [(json!(["Env"]), true), (json!(["Team"]), false)] {
+        let request = json!({"KeyId": key, "TagKeys": sent});
+        let answer = server.call_as(&bob(), "UntagResource", request);
+        assert_eq!(answer.status == 200, allowed, "{sent}");
+    }
+
+    // To make a key with tags takes both rights.
+    let allow_iam = |actions: Value| {
+        json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": actions, "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestTag/Team": "storage"}},
+        }]})
+        .to_string()
+    };
+    for (actions, sent, allowed) in [
+        (json!("kms:CreateKey"), ("Team", "storage"), false),
+        (
+            json!(["kms:CreateKey", "kms:TagResource"]),
+            ("Team", "storage"),
+            true,
+        ),
+        (
+            json!(["kms:CreateKey", "kms:TagResource"]),
+            ("Team", "network"),
+            false,
+        ),
+    ] {
+        let document = allow_iam(actions.clone());
+        let parameters = [
+            ("UserName", "bob"),
+            ("PolicyName", "keys"),
+            ("PolicyDocument", document.as_str()),
+        ];
+        server.iam("PutUserPolicy", &parameters).result();
+        let request = json!({"Tags": tags(&[sent])});
+        let answer = server.call_as(&bob(), "CreateKey", request);
+        assert_eq!(answer.status == 200, allowed, "{actions} {sent:?}");
+        if sent.1 == "storage" && !allowed {
+            denied(
+                &answer,
+                "because no identity-based policy allows the kms:TagResource action",
+            );
+        }
+    }
+}
+
+#[test]
 fn conditions_know_the_grant_that_is_made() {
     let mut server = server();
     let condition = json!({
