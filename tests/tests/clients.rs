@@ -81,6 +81,14 @@ fn the_javascript_sdk() {
 }
 
 #[test]
+fn every_operation_of_the_javascript_sdk() {
+    let server = Dev::start(&[]);
+    suite::node("operations", "operations.test.mjs", |command| {
+        configure(command, &server)
+    });
+}
+
+#[test]
 fn the_javascript_sdk_over_tls() {
     let server = Dev::start(&["--tls"]);
     suite::node("client-kms-tls", "client-kms.test.mjs", |command| {
