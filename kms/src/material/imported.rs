@@ -3,11 +3,11 @@
 //! A private key has many encodings, and a clone of it must have the same id whichever its owner
 //! sends: it is read, and kept in the form of the keys that are made here.
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256K1_SHA256_ASN1_SIGNING,
     ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
 };
 use zeroize::Zeroizing;
 
@@ -91,6 +91,12 @@ fn private_key(spec: KeySpec, pkcs8: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let encoded = |der: &[u8]| Some(Zeroizing::new(der.to_vec()));
     if let Some(algorithm) = ecdsa_algorithm(spec) {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8).ok()?;
+        // It would be encoded as it was read, with its public key or without: so it is made anew.
+        let scalar: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().ok()?;
+        let public = pair.public_key().as_ref();
+        let pair =
+            EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar.as_ref(), public)
+                .ok()?;
         return encoded(pair.to_pkcs8v1().ok()?.as_ref());
     }
     if spec == KeySpec::EccNistEdwards25519 {
@@ -190,8 +196,24 @@ mod tests {
         assert!(!is_importable(KeySpec::Sm2) && is_importable(KeySpec::Hmac512));
     }
 
+    /// A P-256 key whose ECPrivateKey (RFC 5915) lacks the public key, which is optional.
+    fn without_public_key(pair: &EcdsaKeyPair) -> Vec<u8> {
+        let head = "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
+        let head = hex::decode(head).unwrap();
+        let scalar: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().unwrap();
+        [&head, scalar.as_ref()].concat()
+    }
+
     #[test]
     fn another_encoding_of_a_private_key_is_the_same_material() {
+        let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+        let pair = EcdsaKeyPair::generate(algorithm).unwrap();
+        let imported = Material::import(KeySpec::EccNistP256, SIGN, &without_public_key(&pair));
+        assert_eq!(
+            imported.ok().unwrap().expose(),
+            pair.to_pkcs8v1().unwrap().as_ref()
+        );
+
         let pair = Ed25519KeyPair::generate().unwrap();
         // Version 2 has the public key as well.
         let (first, second) = (pair.to_pkcs8v1().unwrap(), pair.to_pkcs8().unwrap());
