@@ -10,7 +10,7 @@ use crate::protocol::spec::KeySpec;
 use super::{ML_DSA_SEED_LEN, MaterialError};
 
 /// The length of μ, in bytes.
-pub(super) const MU_LEN: usize = 64;
+pub const MU_LEN: usize = 64;
 
 /// An ML-DSA key that signs representatives.
 pub(super) enum ExternalMuKey {

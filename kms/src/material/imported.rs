@@ -4,17 +4,14 @@
 //! sends: it is read, and kept in the form of the keys that are made here.
 
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256K1_SHA256_ASN1_SIGNING,
-    ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
-};
+use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
 use zeroize::Zeroizing;
 
 use crate::crypto::SecretKey;
 use crate::protocol::spec::{KeySpec, KeyUsage};
 
 use super::Material;
+use super::signing::ecdsa_algorithms;
 
 /// Why material can't be that of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -44,9 +41,10 @@ pub enum ImportError {
 ///
 /// AWS's pages name ML-DSA and ML-KEM nowhere among what can be imported.
 pub fn is_importable(spec: KeySpec) -> bool {
-    length(spec).is_some() || spec.is_rsa() || spec == KeySpec::EccNistEdwards25519 || {
-        ecdsa_algorithm(spec).is_some()
-    }
+    length(spec).is_some()
+        || spec.is_rsa()
+        || spec == KeySpec::EccNistEdwards25519
+        || ecdsa_algorithms(spec).is_some()
 }
 
 impl Material {
@@ -89,7 +87,7 @@ fn length(spec: KeySpec) -> Option<(usize, usize)> {
 /// A private key, encoded as those are that are made here.
 fn private_key(spec: KeySpec, pkcs8: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let encoded = |der: &[u8]| Some(Zeroizing::new(der.to_vec()));
-    if let Some(algorithm) = ecdsa_algorithm(spec) {
+    if let Some((algorithm, _)) = ecdsa_algorithms(spec) {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8).ok()?;
         // It would be encoded as it was read, with its public key or without: so it is made anew.
         let scalar: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().ok()?;
@@ -111,18 +109,10 @@ fn private_key(spec: KeySpec, pkcs8: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     None
 }
 
-fn ecdsa_algorithm(spec: KeySpec) -> Option<&'static EcdsaSigningAlgorithm> {
-    match spec {
-        KeySpec::EccNistP256 => Some(&ECDSA_P256_SHA256_ASN1_SIGNING),
-        KeySpec::EccNistP384 => Some(&ECDSA_P384_SHA384_ASN1_SIGNING),
-        KeySpec::EccNistP521 => Some(&ECDSA_P521_SHA512_ASN1_SIGNING),
-        KeySpec::EccSecgP256k1 => Some(&ECDSA_P256K1_SHA256_ASN1_SIGNING),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+
     use super::*;
     use crate::key_pair::{AwsLcKeyPairs, KeyPairSource as _};
     use crate::protocol::spec::KeyPairSpec;

@@ -27,6 +27,7 @@ use crate::protocol::spec::{KeyPairSpec, KeySpec, KeyUsage};
 
 pub use agreement::{AgreementKey, PeerKey};
 pub use encapsulation::{DecapsulationKey, Encapsulated};
+pub use external_mu::MU_LEN;
 pub use imported::{ImportError, is_importable};
 pub use oaep::{DecryptionKey, OaepHash};
 pub use signing::{SignedMessage, SigningKey};

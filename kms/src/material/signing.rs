@@ -60,28 +60,11 @@ struct MlDsaKey {
 
 impl SigningKey {
     pub(super) fn open(spec: KeySpec, bytes: &[u8]) -> Result<Self, MaterialError> {
+        if let Some((signing, verification)) = ecdsa_algorithms(spec) {
+            return Self::ecdsa(bytes, signing, verification);
+        }
         match spec {
             KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => Self::rsa(spec, bytes),
-            KeySpec::EccNistP256 => Self::ecdsa(
-                bytes,
-                &ECDSA_P256_SHA256_ASN1_SIGNING,
-                &ECDSA_P256_SHA256_ASN1,
-            ),
-            KeySpec::EccNistP384 => Self::ecdsa(
-                bytes,
-                &ECDSA_P384_SHA384_ASN1_SIGNING,
-                &ECDSA_P384_SHA384_ASN1,
-            ),
-            KeySpec::EccNistP521 => Self::ecdsa(
-                bytes,
-                &ECDSA_P521_SHA512_ASN1_SIGNING,
-                &ECDSA_P521_SHA512_ASN1,
-            ),
-            KeySpec::EccSecgP256k1 => Self::ecdsa(
-                bytes,
-                &ECDSA_P256K1_SHA256_ASN1_SIGNING,
-                &ECDSA_P256K1_SHA256_ASN1,
-            ),
             KeySpec::EccNistEdwards25519 => Self::ed25519(bytes),
             KeySpec::MlDsa44 => Self::ml_dsa(spec, bytes, &ML_DSA_44_SIGNING, &ML_DSA_44),
             KeySpec::MlDsa65 => Self::ml_dsa(spec, bytes, &ML_DSA_65_SIGNING, &ML_DSA_65),
@@ -310,6 +293,23 @@ fn rsa_padding(
 /// What Ed25519ph signs. KMS hashes the digest it is given once more.
 fn prehash(digest: &[u8]) -> ed25519_dalek::Sha512 {
     ed25519_dalek::Sha512::new().chain_update(digest)
+}
+
+/// The algorithms of a spec of elliptic-curve keys that sign with ECDSA. Its keys are of the same
+/// curve whatever they are for.
+pub(super) fn ecdsa_algorithms(
+    spec: KeySpec,
+) -> Option<(
+    &'static EcdsaSigningAlgorithm,
+    &'static dyn VerificationAlgorithm,
+)> {
+    Some(match spec {
+        KeySpec::EccNistP256 => (&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P256_SHA256_ASN1),
+        KeySpec::EccNistP384 => (&ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1),
+        KeySpec::EccNistP521 => (&ECDSA_P521_SHA512_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1),
+        KeySpec::EccSecgP256k1 => (&ECDSA_P256K1_SHA256_ASN1_SIGNING, &ECDSA_P256K1_SHA256_ASN1),
+        _ => return None,
+    })
 }
 
 fn representative(mu: &[u8]) -> Result<&[u8; MU_LEN], MaterialError> {

@@ -1,4 +1,4 @@
-//! What a key's state allows: the rows of AWS's key state table that this version needs.
+//! What a key's state allows: the rows of AWS's key state table.
 
 use crate::error::KmsError;
 use crate::key::Key;

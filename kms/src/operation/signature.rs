@@ -2,16 +2,13 @@
 
 use crate::error::KmsError;
 use crate::key::Key;
-use crate::material::{SignedMessage, SigningKey};
+use crate::material::{MU_LEN, SignedMessage, SigningKey};
 use crate::permit::{Action, Conditions, Permit, action};
 use crate::protocol::spec::{KeySpec, MessageType, SigningAlgorithm};
 use crate::protocol::{OperationName, request, response};
 
 use super::key_state::{self, Row};
 use super::{Context, Names, Outcome, stop_if_dry_run, usage};
-
-/// The length of the representative μ of ML-DSA, in bytes.
-const MU_LEN: usize = 64;
 
 /// Sign.
 pub(super) fn sign(

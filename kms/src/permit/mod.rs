@@ -52,7 +52,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// The actions of the operations that this version has.
+/// The actions of all operations.
 pub mod action {
     use super::{Action, GrantOperation, sealed::Sealed};
 
