@@ -1,7 +1,7 @@
 //! The names things have: accounts, regions, key ids, aliases, and the ARNs made of them.
 //!
 //! A `KeyId` member may hold any of four forms ([`KeyRef`]). Names are compared byte for byte: an
-//! id or ARN in capitals names nothing.
+//! id in capitals is the id of no key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -156,6 +156,13 @@ impl KeyId {
         self.multi_region
     }
 
+    /// Whether a text has the form of an id but for its capital letters, so that it is the id of no
+    /// key.
+    pub(crate) fn is_in_capitals(text: &str) -> bool {
+        let small = text.to_ascii_lowercase();
+        small != text && small.parse::<Self>().is_ok()
+    }
+
     /// The id as ciphertexts and records hold it: a form byte, 0 for a UUID and 1 for a
     /// multi-Region id, and the 16 bytes.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
@@ -306,21 +313,27 @@ impl KeyRef {
     ///
     /// # Errors
     ///
-    /// NotFoundException `Invalid keyId '<text>'` for whatever is none of them.
+    /// NotFoundException `Invalid keyId '<text>'` for whatever is none of them; of an ARN it tells
+    /// the id alone, without quotes.
     pub fn parse(text: &str) -> Result<Self, KmsError> {
-        Self::parse_forms(text).ok_or_else(|| KmsError::invalid_key_id(text))
+        Self::parse_forms(text).ok_or_else(|| match id_in_arn(text) {
+            Some(id) => KmsError::NotFound(format!("Invalid keyId {id}").into()),
+            None => KmsError::invalid_key_id(text),
+        })
     }
 
     /// Parses the forms of operations that manage a key: id or key ARN.
     ///
     /// # Errors
     ///
-    /// NotFoundException `Invalid keyId '<text>'`, for aliases too.
+    /// Those of [`parse`](Self::parse), and InvalidArnException for the name or ARN of an alias.
     pub fn parse_without_alias(text: &str) -> Result<Self, KmsError> {
-        match Self::parse(text)? {
-            Self::Alias(_) | Self::AliasArn { .. } => Err(KmsError::invalid_key_id(text)),
-            key => Ok(key),
+        if text.starts_with("alias/") || text.starts_with("arn:") && text.contains(":alias/") {
+            return Err(KmsError::InvalidArn(
+                "Key Aliases are not supported for this operation.".into(),
+            ));
         }
+        Self::parse(text)
     }
 
     fn parse_forms(text: &str) -> Option<Self> {
@@ -355,8 +368,15 @@ impl KeyRef {
     }
 }
 
+/// What stands in place of the id in the ARN of a key.
+fn id_in_arn(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("arn:")?.strip_prefix(PARTITION)?;
+    let resource = rest.strip_prefix(":kms:")?.splitn(3, ':').nth(2)?;
+    resource.strip_prefix("key/")
+}
+
 /// The ARN of a key.
-pub fn key_arn(region: &Region, account: AccountId, id: KeyId) -> String {
+pub fn key_arn(region: &Region, account: AccountId, id: impl fmt::Display) -> String {
     format!("arn:{PARTITION}:kms:{region}:{account}:key/{id}")
 }
 
@@ -536,10 +556,12 @@ mod tests {
             KeyRef::parse("alias/aws/ebs"),
             Ok(KeyRef::Alias("alias/aws/ebs".parse().expect("an alias")))
         );
-        for text in ["alias/a/b_c-D9", &arn] {
+        for text in ["alias/a/b_c-D9", &arn, "alias/", "alias/a b"] {
             assert_eq!(
                 KeyRef::parse_without_alias(text),
-                Err(KmsError::invalid_key_id(text))
+                Err(KmsError::InvalidArn(
+                    "Key Aliases are not supported for this operation.".into()
+                ))
             );
         }
         assert_eq!(
@@ -570,11 +592,6 @@ mod tests {
             "alias/a:b",
             "Alias/a",
             "arn:aws:kms:us-east-1:123456789012:key",
-            "arn:aws:kms:us-east-1:123456789012:key/",
-            "arn:aws:kms:us-east-1:123456789012:key/alias/a",
-            "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab:x",
-            "arn:aws:kms:us-east-1:12345678901:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-            "arn:aws:kms:nowhere:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             "arn:aws:s3:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             "arn:gcp:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             "arn:aws:kms:us-east-1:123456789012:1234abcd-12ab-34cd-56ef-1234567890ab",
@@ -583,6 +600,39 @@ mod tests {
         ] {
             let expected = KmsError::NotFound(format!("Invalid keyId '{text}'").into());
             assert_eq!(KeyRef::parse(text), Err(expected), "{text}");
+        }
+        for (scope, id) in [
+            ("us-east-1:123456789012", ""),
+            ("us-east-1:123456789012", "foo"),
+            ("us-east-1:123456789012", "alias/a"),
+            (
+                "us-east-1:123456789012",
+                "1234abcd-12ab-34cd-56ef-1234567890ab:x",
+            ),
+            (
+                "us-east-1:12345678901",
+                "1234abcd-12ab-34cd-56ef-1234567890ab",
+            ),
+            (
+                "nowhere:123456789012",
+                "1234abcd-12ab-34cd-56ef-1234567890ab",
+            ),
+        ] {
+            let arn = format!("arn:aws:kms:{scope}:key/{id}");
+            let expected = KmsError::NotFound(format!("Invalid keyId {id}").into());
+            assert_eq!(KeyRef::parse(&arn), Err(expected), "{arn}");
+        }
+    }
+
+    #[test]
+    fn an_id_in_capitals_has_the_form_of_one() {
+        for (text, form) in [
+            ("1234ABCD-12AB-34CD-56EF-1234567890AB", true),
+            ("mrk-1234ABCD12ab34cd56ef1234567890ab", true),
+            (ID, false),
+            ("FOO", false),
+        ] {
+            assert_eq!(KeyId::is_in_capitals(text), form, "{text}");
         }
     }
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import nitro
+from server import ACCOUNT
 
 AWS = pathlib.Path(sys.executable).parent / "aws"
 
@@ -118,11 +119,14 @@ class TestGenerateDataKey:
         )
 
     def test_grant_tokens(self, aws, key):
-        tokens = [base64.b64encode(bytes([n]) * 300).decode() for n in range(11)]
-        aws("generate-data-key", "--key-id", key, "--key-spec", "AES_256", "--grant-tokens", *tokens[:10])
-        told = aws.fails(
-            "generate-data-key", "--key-id", key, "--key-spec", "AES_256", "--grant-tokens", *tokens
-        )
+        root = f"arn:aws:iam::{ACCOUNT}:root"
+        grant = ["create-grant", "--key-id", key, "--grantee-principal", root, "--operations", "Decrypt"]
+        tokens = [aws(*grant)["GrantToken"] for _ in range(11)]
+        data_key = ["generate-data-key", "--key-id", key, "--key-spec", "AES_256", "--grant-tokens"]
+        aws(*data_key, *tokens[:10])
+        told = aws.fails(*data_key, "AQpAM2RhZ")
+        assert "(InvalidGrantTokenException)" in told
+        told = aws.fails(*data_key, *tokens)
         assert "(ValidationException)" in told and "'grantTokens'" in told
         assert "length less than or equal to 10" in told
 

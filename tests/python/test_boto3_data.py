@@ -5,6 +5,7 @@ import re
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from server import ACCOUNT
 
 MATERIAL = re.compile("[0-9a-f]{64}")
 
@@ -302,7 +303,13 @@ class TestDryRun:
             kms.decrypt(KeyId=key, DryRun=True, DryRunModifiers=["IGNORE_CIPHERTEXT"])
 
 
-def test_grant_tokens_are_checked_for_shape(kms, key, refused):
-    kms.generate_data_key(KeyId=key, KeySpec="AES_256", GrantTokens=["AQpAM2RhZ"] * 10)
+def test_grant_tokens_are_those_of_grants(kms, key, refused):
+    grant = kms.create_grant(
+        KeyId=key, GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:root", Operations=["Decrypt"]
+    )
+    token = grant["GrantToken"]
+    kms.generate_data_key(KeyId=key, KeySpec="AES_256", GrantTokens=[token] * 10)
+    with refused("InvalidGrantTokenException"):
+        kms.generate_data_key(KeyId=key, KeySpec="AES_256", GrantTokens=[token, "AQpAM2RhZ"])
     with refused("ValidationException", re.compile("at 'grantTokens' .* length less than or equal to 10")):
-        kms.generate_data_key(KeyId=key, KeySpec="AES_256", GrantTokens=["AQpAM2RhZ"] * 11)
+        kms.generate_data_key(KeyId=key, KeySpec="AES_256", GrantTokens=[token] * 11)

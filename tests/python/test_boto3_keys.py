@@ -79,7 +79,7 @@ def test_names_of_nothing(kms, refused, name, code, message):
 def test_aliases_are_not_names_for_management(kms, key, refused):
     kms.create_alias(AliasName="alias/not-for-management", TargetKeyId=key)
     for call in (kms.disable_key, kms.enable_key, kms.schedule_key_deletion, kms.cancel_key_deletion):
-        with refused("NotFoundException", "Invalid keyId 'alias/not-for-management'"):
+        with refused("InvalidArnException", "Key Aliases are not supported for this operation."):
             call(KeyId="alias/not-for-management")
 
 

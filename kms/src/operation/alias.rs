@@ -10,6 +10,7 @@ use crate::key::{Alias, Key};
 use crate::name::{self, AliasName, KeyRef};
 use crate::permit::{AccountResource, Action, AliasResource, Conditions, action};
 use crate::protocol::response::{self, AliasListEntry};
+use crate::protocol::spec::KeySpec;
 use crate::protocol::{OperationName, request};
 use crate::state::Change;
 
@@ -73,6 +74,7 @@ pub(super) fn update_alias(
     )?;
     key_state::require(Row::NameByAlias, target.key())?;
     if target.key().id() != alias.target {
+        require_like(context, &alias, target.key())?;
         require_room(context, target.key())?;
     }
 
@@ -82,6 +84,24 @@ pub(super) fn update_alias(
         updated: context.now,
         ..alias
     })]))
+}
+
+/// Lets a key pass that can take the place of an alias's key, so that what is done by the alias goes
+/// on: both symmetric, both for MACs or both with a public half, and for the same use.
+fn require_like(context: &Context<'_>, alias: &Alias, key: &Key) -> Result<(), KmsError> {
+    let old = context
+        .state
+        .key(alias.account, &alias.region, alias.target);
+    let is_like = |old: &Key| {
+        let symmetric = |key: &Key| key.spec == KeySpec::SymmetricDefault;
+        old.usage == key.usage && symmetric(old) == symmetric(key)
+    };
+    if old.is_none_or(|old| is_like(old)) {
+        return Ok(());
+    }
+    Err(KmsError::validation(
+        "The current and the new key of an alias must be of the same type and have the same key usage.",
+    ))
 }
 
 /// DeleteAlias.

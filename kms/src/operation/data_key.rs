@@ -9,7 +9,6 @@ use crate::permit::{Conditions, action};
 use crate::protocol::spec::DataKeySpec;
 use crate::protocol::{OperationName, request, response};
 
-use super::key_state::{self, Row};
 use super::release::Release;
 use super::{Context, Names, Outcome, cipher, stop_if_dry_run, usage};
 
@@ -18,7 +17,6 @@ pub(super) fn generate_data_key(
     context: &mut Context<'_>,
     request: request::GenerateDataKey<'_>,
 ) -> Result<Outcome, KmsError> {
-    let length = length(request.key_spec, request.number_of_bytes)?;
     let release = Release::of(context, request.recipient)?;
     let conditions = Conditions {
         encryption_context: Some(&request.encryption_context),
@@ -32,7 +30,7 @@ pub(super) fn generate_data_key(
         Names::All,
         &conditions,
     )?;
-    key_state::require(Row::Use, permit.key())?;
+    let length = length(request.key_spec, request.number_of_bytes)?;
     usage::require_data_key_encryption(OperationName::GenerateDataKey, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
@@ -60,7 +58,6 @@ pub(super) fn generate_data_key_without_plaintext(
     context: &mut Context<'_>,
     request: &request::GenerateDataKeyWithoutPlaintext<'_>,
 ) -> Result<Outcome, KmsError> {
-    let length = length(request.key_spec, request.number_of_bytes)?;
     let conditions = Conditions {
         encryption_context: Some(&request.encryption_context),
         grant_tokens: &request.grant_tokens,
@@ -72,7 +69,7 @@ pub(super) fn generate_data_key_without_plaintext(
         Names::All,
         &conditions,
     )?;
-    key_state::require(Row::Use, permit.key())?;
+    let length = length(request.key_spec, request.number_of_bytes)?;
     usage::require_data_key_encryption(
         OperationName::GenerateDataKeyWithoutPlaintext,
         permit.key(),

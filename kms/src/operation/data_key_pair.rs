@@ -6,7 +6,6 @@ use crate::key_pair;
 use crate::permit::{Conditions, action};
 use crate::protocol::{OperationName, request, response};
 
-use super::key_state::{self, Row};
 use super::release::Release;
 use super::{Context, Names, Outcome, cipher, stop_if_dry_run, usage};
 
@@ -30,7 +29,6 @@ pub(super) fn generate_data_key_pair(
         Names::All,
         &conditions,
     )?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_data_key_encryption(OperationName::GenerateDataKeyPair, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
@@ -73,7 +71,6 @@ pub(super) fn generate_data_key_pair_without_plaintext(
         Names::All,
         &conditions,
     )?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_data_key_encryption(
         OperationName::GenerateDataKeyPairWithoutPlaintext,
         permit.key(),

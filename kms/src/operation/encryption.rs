@@ -4,11 +4,10 @@ use crate::ciphertext::Header;
 use crate::error::KmsError;
 use crate::key::{BackingKeyId, Key};
 use crate::permit::{Action, Conditions, action};
-use crate::protocol::spec::{DryRunModifier, EncryptionAlgorithm, KeySpec};
+use crate::protocol::spec::{DryRunModifier, EncryptionAlgorithm};
 use crate::protocol::{OperationName, request, response};
 use crate::state::State;
 
-use super::key_state::{self, Row};
 use super::release::Release;
 use super::{Context, Found, Names, Outcome, cipher, missing, stop_if_dry_run, usage};
 
@@ -28,7 +27,6 @@ pub(super) fn encrypt(
         ..Conditions::default()
     };
     let permit = context.permit(action::Encrypt, &request.key_id, Names::All, &conditions)?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_encryption(OperationName::Encrypt, algorithm, permit.key())?;
     let (plaintext, encryption_context) = (&request.plaintext, &request.encryption_context);
     cipher::require_encryptable(&permit, algorithm, plaintext, encryption_context)?;
@@ -57,7 +55,7 @@ pub(super) fn decrypt(
         request.dry_run,
         &request.dry_run_modifiers,
     )?;
-    source.require_key_name(algorithm, "keyId")?;
+    source.require_key_name(algorithm, "KeyId")?;
     let release = Release::of(context, request.recipient)?;
     let found = source.find::<action::Decrypt>(context)?;
     let conditions = Conditions {
@@ -69,8 +67,7 @@ pub(super) fn decrypt(
     };
     let permit = context.permit_found(action::Decrypt, found, &conditions)?;
     source.require_made_by(permit.key(), algorithm, context.state)?;
-    key_state::require(Row::Use, permit.key())?;
-    usage::require_decryption(OperationName::Decrypt, algorithm, permit.key())?;
+    usage::require_encryption(OperationName::Decrypt, algorithm, permit.key())?;
     let Some(blob) = source.blob() else {
         return Err(KmsError::DryRunOperation);
     };
@@ -101,7 +98,7 @@ pub(super) fn re_encrypt(
         request.dry_run,
         &request.dry_run_modifiers,
     )?;
-    source.require_key_name(source_algorithm, "sourceKeyId")?;
+    source.require_key_name(source_algorithm, "SourceKeyId")?;
     let from = source.find::<action::ReEncryptFrom>(context)?;
     let to = context.find::<action::ReEncryptTo>(&request.destination_key_id, Names::All)?;
     let common = Conditions {
@@ -122,9 +119,7 @@ pub(super) fn re_encrypt(
     };
     let to = context.permit_found(action::ReEncryptTo, to, &conditions)?;
     source.require_made_by(from.key(), source_algorithm, context.state)?;
-    key_state::require(Row::Use, from.key())?;
-    key_state::require(Row::Use, to.key())?;
-    usage::require_decryption(OperationName::ReEncrypt, source_algorithm, from.key())?;
+    usage::require_encryption(OperationName::ReEncrypt, source_algorithm, from.key())?;
     usage::require_encryption(OperationName::ReEncrypt, destination_algorithm, to.key())?;
     let Some(blob) = source.blob() else {
         return Err(KmsError::DryRunOperation);
@@ -221,7 +216,7 @@ impl<'a> Source<'a> {
     ) -> Result<(), KmsError> {
         match self {
             Self::Blob(blob) if algorithm != SYMMETRIC && Header::parse(blob).is_none() => {
-                Err(missing(key_name))
+                Err(KmsError::validation(format!("{key_name} must not be null")))
             }
             _ => Ok(()),
         }
@@ -231,30 +226,23 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     ///
-    /// InvalidCiphertextException if the ciphertext tells no key that exists here. What fails to
-    /// name a key is as damaged as what fails to open.
+    /// Those of the two ways.
     fn find<A: Action>(&self, context: &Context<'_>) -> Result<Found, KmsError> {
         match self {
             Self::BlobOfKey(_, name) | Self::Key(name) => context.find::<A>(name, Names::All),
-            Self::Blob(blob) => Header::parse(blob)
-                .and_then(|header| {
-                    let region = &context.caller.region;
-                    context.state.key(context.account(), region, header.key_id)
-                })
-                .map(Found::by_ciphertext)
-                .ok_or(KmsError::InvalidCiphertext),
+            Self::Blob(blob) => context.find_by_ciphertext::<A>(blob),
         }
     }
 }
 
 impl Source<'_> {
     /// Lets a ciphertext pass that this key made, or that tells nothing because it is an RSA key's.
-    /// AWS looks at that before it looks at the key's state.
+    /// AWS looks at that before it looks at the key's usage, state and spec.
     ///
     /// # Errors
     ///
-    /// IncorrectKeyException for the ciphertext of another key of that account and region,
-    /// InvalidCiphertextException for what is none of ours.
+    /// IncorrectKeyException for the ciphertext of another key, InvalidCiphertextException for what
+    /// is none of ours.
     fn require_made_by(
         &self,
         key: &Key,
@@ -264,17 +252,11 @@ impl Source<'_> {
         let Some(blob) = self.blob().filter(|_| algorithm == SYMMETRIC) else {
             return Ok(());
         };
-        let Some(header) = Header::parse(blob) else {
-            // With a key that is not symmetric, the wrong algorithm is the greater mistake.
-            return match key.spec {
-                KeySpec::SymmetricDefault => Err(KmsError::InvalidCiphertext),
-                _ => Ok(()),
-            };
-        };
+        let header = Header::parse(blob).ok_or(KmsError::InvalidCiphertext)?;
         if header.key_id == key.id() {
             return Ok(());
         }
-        let other = state.key(key.account(), key.region(), header.key_id);
+        let other = state.keys_with_id(header.key_id).next();
         Err(match other {
             Some(_) => KmsError::IncorrectKey,
             None => KmsError::InvalidCiphertext,

@@ -12,7 +12,9 @@ use crate::grant::{Grant, GrantConstraints, GrantId, Grantee};
 use crate::key::Key;
 use crate::name::{self, KeyId, NameError};
 use crate::permit::{AccountResource, Conditions, action};
+use crate::policy::is_host_name;
 use crate::protocol::response::{self, GrantListEntry};
+use crate::protocol::spec::GrantOperation;
 use crate::protocol::{EncryptionContext, OperationName, Response as _, request};
 use crate::state::Change;
 
@@ -191,7 +193,7 @@ pub(super) fn retire_grant(
     let (key, id) = match (&request.grant_token, &request.key_id, &request.grant_id) {
         (Some(token), None, None) => {
             let GrantName { key, id } = grant_token::read(context.state, token)
-                .ok_or_else(|| KmsError::InvalidGrantToken("".into()))?;
+                .ok_or_else(|| KmsError::InvalidGrantToken("Invalid grant token".into()))?;
             (key, id)
         }
         (None, Some(key), Some(id)) => (key.to_string(), grant_id(id)?),
@@ -293,12 +295,14 @@ fn required_grantee(principal: Option<&str>, service: Option<&str>) -> Result<Gr
         .ok_or_else(|| super::missing("granteePrincipal"))
 }
 
-/// Lets a grantee pass that exists, as far as this server can know.
+/// Lets a grantee pass that exists, as far as this server can know. AWS takes services in place of
+/// principals.
 fn require_principal(context: &Context<'_>, grantee: &Grantee) -> Result<(), KmsError> {
     let Grantee::Principal(arn) = grantee else {
         return Ok(());
     };
-    if context.state.is_principal(arn) {
+    let is_service = arn.ends_with(".amazonaws.com") && is_host_name(arn);
+    if is_service || context.state.is_principal(arn) {
         return Ok(());
     }
     Err(KmsError::InvalidArn(
@@ -316,6 +320,9 @@ fn constraints(
         &request.encryption_context_subset,
         &request.encryption_context_equals,
     ];
+    if contexts.iter().all(|pairs| pairs.is_some()) {
+        return Err(KmsError::validation("More than one constraint supplied"));
+    }
     for pairs in contexts.into_iter().flatten() {
         require_small(pairs)?;
     }
@@ -365,6 +372,11 @@ fn require_service_constraints(
 
 /// Lets a grant pass whose operations and constraints its key can have.
 fn require_fit(grant: &Grant, key: &Key) -> Result<(), KmsError> {
+    if *grant.operations == [GrantOperation::CreateGrant] {
+        return Err(KmsError::validation(
+            "Grants must not contain only the CreateGrant operation.",
+        ));
+    }
     let possible = usage::grant_operations(key.spec, key.usage);
     if let Some(other) = grant.operations.iter().find(|op| !possible.contains(op)) {
         return Err(KmsError::validation(format!(

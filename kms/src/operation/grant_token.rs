@@ -56,14 +56,6 @@ pub(super) fn read(state: &State, token: &str) -> Option<GrantName> {
     })
 }
 
-/// Whether a text pretends to be one of our tokens and is none.
-pub(super) fn is_forged(state: &State, token: &str) -> bool {
-    let ours = BASE64
-        .decode(token)
-        .is_ok_and(|bytes| bytes.starts_with(MAGIC));
-    ours && read(state, token).is_none()
-}
-
 fn code(state: &State, nonce: &[u8], id: GrantId, arn: &str) -> [u8; CODE_LEN] {
     let fields = Fields::with_capacity(160)
         .bytes(MAGIC)

@@ -9,6 +9,8 @@ use crate::protocol::spec::KeyState;
 pub(super) enum Row {
     /// Encrypt, Decrypt, ReEncrypt, GenerateDataKey and its like.
     Use,
+    /// GetPublicKey, which AWS's table treats like the former; its service answers for disabled keys.
+    GetPublicKey,
     /// CreateGrant.
     CreateGrant,
     /// CreateAlias, and UpdateAlias for the key it points to from then on.
@@ -51,6 +53,7 @@ pub(super) fn require(row: Row, key: &Key) -> Result<(), KmsError> {
     let allowed = match row {
         Row::CreateGrant => matches!(key.state, Enabled | Unavailable | Updating),
         Row::Use | Row::UpdatePrimary => matches!(key.state, Enabled | Updating),
+        Row::GetPublicKey => matches!(key.state, Enabled | Disabled | Updating),
         Row::Replicate => key.state == Enabled,
         Row::GetImportParameters => matches!(key.state, Enabled | Disabled | PendingImport),
         Row::ImportMaterial => {
@@ -94,8 +97,9 @@ mod tests {
 
     /// AWS's table, a letter for each state in the order of [`STATES`]: `o` for allowed, `D` for
     /// DisabledException, `S` for KMSInvalidStateException.
-    const TABLE: [(Row, &str); 14] = [
+    const TABLE: [(Row, &str); 15] = [
         (Row::Use, "oDSSSSSo"),
+        (Row::GetPublicKey, "ooSSSSSo"),
         (Row::CreateGrant, "oDSSSoSo"),
         (Row::NameByAlias, "ooSSoooo"),
         (Row::Label, "ooSSoooo"),

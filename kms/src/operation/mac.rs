@@ -7,7 +7,6 @@ use crate::permit::{Action, Conditions, Permit, action};
 use crate::protocol::spec::MacAlgorithm;
 use crate::protocol::{OperationName, request, response};
 
-use super::key_state::{self, Row};
 use super::{Context, Names, Outcome, stop_if_dry_run, usage};
 
 /// GenerateMac.
@@ -27,7 +26,6 @@ pub(super) fn generate_mac(
         Names::All,
         &conditions,
     )?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_mac(OperationName::GenerateMac, algorithm, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
@@ -51,7 +49,6 @@ pub(super) fn verify_mac(
         ..Conditions::default()
     };
     let permit = context.permit(action::VerifyMac, &request.key_id, Names::All, &conditions)?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_mac(OperationName::VerifyMac, algorithm, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 

@@ -262,8 +262,8 @@ impl Context<'_> {
         shown: Shown,
     ) -> Result<Permit<A, R>, KmsError> {
         let mut tokens = conditions.grant_tokens.iter();
-        if tokens.any(|token| grant_token::is_forged(self.state, token)) {
-            return Err(KmsError::InvalidGrantToken("".into()));
+        if tokens.any(|token| grant_token::read(self.state, token).is_none()) {
+            return Err(KmsError::InvalidGrantToken("Invalid grant token".into()));
         }
         match authorize(self.asking(), action, resource, conditions) {
             Ok(permit) => {

@@ -2,7 +2,7 @@
 
 use crate::error::KmsError;
 use crate::permit::{Conditions, action};
-use crate::protocol::{OperationName, request, response};
+use crate::protocol::{request, response};
 
 use super::key_state::{self, Row};
 use super::{Context, Names, Outcome, usage};
@@ -23,8 +23,8 @@ pub(super) fn get_public_key(
         &conditions,
     )?;
     let key = permit.key();
-    key_state::require(Row::Use, key)?;
-    usage::require_asymmetric(OperationName::GetPublicKey, key)?;
+    key_state::require(Row::GetPublicKey, key)?;
+    usage::require_asymmetric(key)?;
     Ok(Outcome::read(&response::GetPublicKey {
         key_id: key.arn(),
         public_key: key.current_material()?.private()?.public_spki()?,

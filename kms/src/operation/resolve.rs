@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::ciphertext::Header;
 use crate::error::KmsError;
 use crate::key::Key;
-use crate::name::{self, AccountId, AliasName, KeyRef, Region};
+use crate::name::{self, AccountId, AliasName, KeyId, KeyRef, Region};
 use crate::permit::{self, Action, Shown};
 
 use super::Context;
@@ -36,11 +37,15 @@ impl Context<'_> {
     /// NotFoundException in AWS's words for a name of nothing. In another account what does not
     /// exist is denied like what exists.
     pub(super) fn find<A: Action>(&self, name: &str, names: Names) -> Result<Found, KmsError> {
-        let key_ref = match names {
-            Names::All => KeyRef::parse(name)?,
-            Names::IdOrArn => KeyRef::parse_without_alias(name)?,
-        };
         let here = &self.caller.region;
+        let key_ref = match names {
+            Names::All => KeyRef::parse(name),
+            Names::IdOrArn => KeyRef::parse_without_alias(name),
+        };
+        let key_ref = key_ref.map_err(|error| match KeyId::is_in_capitals(name) {
+            true => KmsError::key_not_found(&name::key_arn(here, self.account(), name)),
+            false => error,
+        })?;
         let (account, region) = match &key_ref {
             KeyRef::Id(_) | KeyRef::Alias(_) => (self.account(), here),
             KeyRef::Arn {
@@ -68,7 +73,7 @@ impl Context<'_> {
             if account == self.account() {
                 error
             } else {
-                permit::denied_elsewhere(&self.caller.principal, A::NAME)
+                permit::denied_elsewhere(&self.caller.principal, A::NAME, Shown::Named)
             }
         })
     }
@@ -81,9 +86,42 @@ impl Context<'_> {
     pub(super) fn find_own<A: Action>(&self, name: &str) -> Result<Found, KmsError> {
         let found = self.find::<A>(name, Names::IdOrArn)?;
         if found.key.account() != self.account() {
-            return Err(permit::denied_elsewhere(&self.caller.principal, A::NAME));
+            return Err(permit::denied_elsewhere(
+                &self.caller.principal,
+                A::NAME,
+                Shown::Named,
+            ));
         }
         Ok(found)
+    }
+
+    /// The key that encrypted a symmetric ciphertext: one of the caller's own, or of another account
+    /// that may let the caller use it.
+    ///
+    /// # Errors
+    ///
+    /// InvalidCiphertextException if the ciphertext tells no key that exists. What fails to name a
+    /// key is as damaged as what fails to open. AccessDeniedException if the key is in another
+    /// region.
+    pub(super) fn find_by_ciphertext<A: Action>(&self, blob: &[u8]) -> Result<Found, KmsError> {
+        let id = Header::parse(blob)
+            .ok_or(KmsError::InvalidCiphertext)?
+            .key_id;
+        let here = &self.caller.region;
+        if let Some(own) = self.state.key(self.account(), here, id) {
+            return Ok(Found::by_ciphertext(own));
+        }
+        let mut others = self.state.keys_with_id(id).peekable();
+        if others.peek().is_none() {
+            return Err(KmsError::InvalidCiphertext);
+        }
+        others
+            .find(|key| key.region() == here)
+            .map(Found::by_ciphertext)
+            .ok_or_else(|| {
+                let caller = &self.caller.principal;
+                permit::denied_elsewhere(caller, A::NAME, Shown::ByCiphertext)
+            })
     }
 
     /// The key that an alias names.
@@ -109,7 +147,7 @@ impl Found {
     }
 
     /// A key that a ciphertext tells.
-    pub(super) fn by_ciphertext(key: &Arc<Key>) -> Self {
+    fn by_ciphertext(key: &Arc<Key>) -> Self {
         Self {
             shown: Shown::ByCiphertext,
             ..Self::new(key, None)

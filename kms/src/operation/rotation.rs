@@ -52,6 +52,7 @@ pub(super) fn enable_key_rotation(
         &request.key_id,
         &conditions,
     )?;
+    require_symmetric(permit.key())?;
 
     let rotation = match permit.key().rotation {
         Some(rotation) if rotation.period_in_days == period => rotation,
@@ -60,7 +61,7 @@ pub(super) fn enable_key_rotation(
     Ok(set_rotation(context, permit.key(), Some(rotation)))
 }
 
-/// DisableKeyRotation.
+/// DisableKeyRotation: also of keys that are never rotated.
 pub(super) fn disable_key_rotation(
     context: &mut Context<'_>,
     request: &request::DisableKeyRotation<'_>,
@@ -234,7 +235,7 @@ fn list_entry<'k>(
     }
 }
 
-/// Decides whether the caller may change the automatic rotation of a key that can have any.
+/// Decides whether the caller may change the automatic rotation of a key.
 fn permit_setting<A: Action>(
     context: &mut Context<'_>,
     action: A,
@@ -243,7 +244,6 @@ fn permit_setting<A: Action>(
 ) -> Result<Permit<A>, KmsError> {
     let permit = context.permit(action, key_id, Names::IdOrArn, conditions)?;
     key_state::require(Row::RotationSetting, permit.key())?;
-    require_symmetric(permit.key())?;
     if permit.key().origin != Origin::AwsKms {
         return Err(KmsError::wrong_origin(permit.key()));
     }

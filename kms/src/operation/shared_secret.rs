@@ -5,7 +5,6 @@ use crate::material::DecapsulationKey;
 use crate::permit::{Action, Conditions, Permit, action};
 use crate::protocol::{OperationName, request, response};
 
-use super::key_state::{self, Row};
 use super::release::Release;
 use super::{Context, Names, Outcome, stop_if_dry_run, usage};
 
@@ -29,7 +28,6 @@ pub(super) fn derive_shared_secret(
         &conditions,
     )?;
     let key = permit.key();
-    key_state::require(Row::Use, key)?;
     usage::require_agreement(OperationName::DeriveSharedSecret, algorithm, key)?;
     let private = key.current_material()?.private()?.agreement()?;
     // AWS has no words for a public key that is none, or is on another curve.
@@ -63,7 +61,6 @@ pub(super) fn encapsulate(
         Names::All,
         &conditions,
     )?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_encapsulation(OperationName::Encapsulate, algorithm, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
@@ -92,7 +89,6 @@ pub(super) fn decapsulate(
         Names::All,
         &conditions,
     )?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_encapsulation(OperationName::Decapsulate, algorithm, permit.key())?;
     let secret = decapsulation_key(&permit)?.decapsulate(&request.shared_secret_ciphertext_blob);
     let secret = secret.ok_or(KmsError::InvalidCiphertext)?;

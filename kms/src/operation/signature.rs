@@ -7,7 +7,6 @@ use crate::permit::{Action, Conditions, Permit, action};
 use crate::protocol::spec::{KeySpec, MessageType, SigningAlgorithm};
 use crate::protocol::{OperationName, request, response};
 
-use super::key_state::{self, Row};
 use super::{Context, Names, Outcome, stop_if_dry_run, usage};
 
 /// Sign.
@@ -24,7 +23,6 @@ pub(super) fn sign(
         ..Conditions::default()
     };
     let permit = context.permit(action::Sign, &request.key_id, Names::All, &conditions)?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_signing(OperationName::Sign, algorithm, permit.key())?;
     let message = message(permit.key(), algorithm, message_type, &request.message)?;
     stop_if_dry_run(request.dry_run)?;
@@ -51,7 +49,6 @@ pub(super) fn verify(
         ..Conditions::default()
     };
     let permit = context.permit(action::Verify, &request.key_id, Names::All, &conditions)?;
-    key_state::require(Row::Use, permit.key())?;
     usage::require_signing(OperationName::Verify, algorithm, permit.key())?;
     let message = message(permit.key(), algorithm, message_type, &request.message)?;
     stop_if_dry_run(request.dry_run)?;

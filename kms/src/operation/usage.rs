@@ -1,4 +1,5 @@
-//! What a key may be used for: its usage, and the algorithms that go with its spec.
+//! What a key may be used for: its usage, its state, and the algorithms that go with its spec. AWS
+//! looks at them in this order.
 
 use std::fmt::Display;
 
@@ -10,47 +11,34 @@ use crate::protocol::spec::{
     KeyUsage, MacAlgorithm, SigningAlgorithm,
 };
 
-/// Lets a key pass whose usage and spec fit encryption with this algorithm.
+use super::key_state::{self, Row};
+
+/// Lets a key pass that can be used to encrypt and decrypt with this algorithm.
 ///
 /// # Errors
 ///
-/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+/// InvalidKeyUsageException for the usage, the error of the key's state, and
+/// InvalidKeyUsageException for the algorithm.
 pub(super) fn require_encryption(
     operation: OperationName,
     algorithm: EncryptionAlgorithm,
     key: &Key,
 ) -> Result<(), KmsError> {
-    require_usage(operation, KeyUsage::EncryptDecrypt, key)?;
+    require_usable(operation, KeyUsage::EncryptDecrypt, key)?;
     require_algorithm(algorithm, encryption_algorithms(key.spec, key.usage), key)
-}
-
-/// Lets a key pass that can have encrypted what is to be decrypted.
-///
-/// # Errors
-///
-/// IncorrectKeyException for a key of another usage: here AWS does not speak of usage.
-/// InvalidKeyUsageException for an algorithm that is not the key's.
-pub(super) fn require_decryption(
-    operation: OperationName,
-    algorithm: EncryptionAlgorithm,
-    key: &Key,
-) -> Result<(), KmsError> {
-    if key.usage != KeyUsage::EncryptDecrypt {
-        return Err(KmsError::IncorrectKey);
-    }
-    require_encryption(operation, algorithm, key)
 }
 
 /// Lets a key pass that data keys can be encrypted under.
 ///
 /// # Errors
 ///
-/// InvalidKeyUsageException, first for the usage, then for a key that is not symmetric.
+/// InvalidKeyUsageException for the usage, the error of the key's state, and
+/// InvalidKeyUsageException for a key that is not symmetric.
 pub(super) fn require_data_key_encryption(
     operation: OperationName,
     key: &Key,
 ) -> Result<(), KmsError> {
-    require_usage(operation, KeyUsage::EncryptDecrypt, key)?;
+    require_usable(operation, KeyUsage::EncryptDecrypt, key)?;
     if key.spec != KeySpec::SymmetricDefault {
         return Err(KmsError::InvalidKeyUsage(
             "You cannot generate a data key with an asymmetric CMK".into(),
@@ -59,59 +47,59 @@ pub(super) fn require_data_key_encryption(
     Ok(())
 }
 
-/// Lets a key pass whose usage and spec fit signatures with this algorithm.
+/// Lets a key pass that can be used to sign and verify with this algorithm.
 ///
 /// # Errors
 ///
-/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+/// Those of [`require_encryption`].
 pub(super) fn require_signing(
     operation: OperationName,
     algorithm: SigningAlgorithm,
     key: &Key,
 ) -> Result<(), KmsError> {
-    require_usage(operation, KeyUsage::SignVerify, key)?;
+    require_usable(operation, KeyUsage::SignVerify, key)?;
     require_algorithm(algorithm, signing_algorithms(key.spec, key.usage), key)
 }
 
-/// Lets a key pass whose usage and spec fit MACs with this algorithm.
+/// Lets a key pass that can be used to make and verify MACs with this algorithm.
 ///
 /// # Errors
 ///
-/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+/// Those of [`require_encryption`].
 pub(super) fn require_mac(
     operation: OperationName,
     algorithm: MacAlgorithm,
     key: &Key,
 ) -> Result<(), KmsError> {
-    require_usage(operation, KeyUsage::GenerateVerifyMac, key)?;
+    require_usable(operation, KeyUsage::GenerateVerifyMac, key)?;
     require_algorithm(algorithm, mac_algorithms(key.spec), key)
 }
 
-/// Lets a key pass whose usage fits key agreement with this algorithm.
+/// Lets a key pass that can be used for key agreement with this algorithm.
 ///
 /// # Errors
 ///
-/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+/// Those of [`require_encryption`].
 pub(super) fn require_agreement(
     operation: OperationName,
     algorithm: KeyAgreementAlgorithm,
     key: &Key,
 ) -> Result<(), KmsError> {
-    require_usage(operation, KeyUsage::KeyAgreement, key)?;
+    require_usable(operation, KeyUsage::KeyAgreement, key)?;
     require_algorithm(algorithm, key_agreement_algorithms(key.usage), key)
 }
 
-/// Lets a key pass whose usage fits encapsulation with this algorithm.
+/// Lets a key pass that can be used to encapsulate and decapsulate with this algorithm.
 ///
 /// # Errors
 ///
-/// InvalidKeyUsageException, first for the usage, then for the algorithm.
+/// Those of [`require_encryption`].
 pub(super) fn require_encapsulation(
     operation: OperationName,
     algorithm: EncapsulationAlgorithm,
     key: &Key,
 ) -> Result<(), KmsError> {
-    require_usage(operation, KeyUsage::EncapsulateDecapsulate, key)?;
+    require_usable(operation, KeyUsage::EncapsulateDecapsulate, key)?;
     require_algorithm(algorithm, encapsulation_algorithms(key.usage), key)
 }
 
@@ -119,24 +107,18 @@ pub(super) fn require_encapsulation(
 ///
 /// # Errors
 ///
-/// UnsupportedOperationException for symmetric and MAC keys.
-pub(super) fn require_asymmetric(operation: OperationName, key: &Key) -> Result<(), KmsError> {
+/// UnsupportedOperationException for symmetric and MAC keys. AWS does not say more of them.
+pub(super) fn require_asymmetric(key: &Key) -> Result<(), KmsError> {
     if key.spec == KeySpec::SymmetricDefault || !mac_algorithms(key.spec).is_empty() {
-        return Err(KmsError::UnsupportedOperation(
-            format!(
-                "{} key spec is {} which is not valid for {operation}.",
-                key.arn(),
-                key.spec
-            )
-            .into(),
-        ));
+        return Err(KmsError::UnsupportedOperation("".into()));
     }
     Ok(())
 }
 
-fn require_usage(operation: OperationName, usage: KeyUsage, key: &Key) -> Result<(), KmsError> {
+/// Lets a key pass whose usage and state allow the operation.
+fn require_usable(operation: OperationName, usage: KeyUsage, key: &Key) -> Result<(), KmsError> {
     if key.usage == usage {
-        return Ok(());
+        return key_state::require(Row::Use, key);
     }
     Err(KmsError::InvalidKeyUsage(
         format!(

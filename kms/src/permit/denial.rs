@@ -163,8 +163,8 @@ impl Denial {
 }
 
 /// The refusal for a resource of another account: the same whether it exists there or not.
-pub(crate) fn denied_elsewhere(principal: &Principal, action: &str) -> KmsError {
-    elsewhere(principal.arn(), action, Shown::Named)
+pub(crate) fn denied_elsewhere(principal: &Principal, action: &str, shown: Shown) -> KmsError {
+    elsewhere(principal.arn(), action, shown)
 }
 
 const BY_CIPHERTEXT: &str = "the resource associated with this ciphertext";

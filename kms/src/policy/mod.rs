@@ -43,3 +43,4 @@ pub use error::PolicyError;
 pub use lockout::allows_policy_update;
 pub use parse::{MAX_DOCUMENT_BYTES, MAX_KEY_POLICY_BYTES};
 pub use principal::PrincipalName;
+pub(crate) use principal::is_host_name;

@@ -191,7 +191,7 @@ fn is_unique_id(text: &str) -> bool {
 }
 
 /// Whether a text looks like the name of a service: `lambda.amazonaws.com`.
-fn is_host_name(text: &str) -> bool {
+pub(crate) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label

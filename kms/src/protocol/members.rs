@@ -103,7 +103,7 @@ impl Text {
         let pattern = pattern.map(|pattern| Constraint::Pattern(pattern.expression));
         let length = text.chars().count();
         let length = Constraint::on_length(length, &self.length);
-        pattern.into_iter().chain(length)
+        length.into_iter().chain(pattern)
     }
 
     /// All its constraints, for a message on lists of such texts.
@@ -198,13 +198,30 @@ impl<'m, 'a> Members<'m, 'a> {
         name: &str,
         choices: &[E],
     ) -> Result<Option<E>, KmsError> {
+        self.choice_refused_with(name, choices, || Constraint::one_of(choices))
+    }
+
+    /// A value of an enumeration, whose refusal lists the values of another one.
+    pub(super) fn choice_listed_as<E: Enumeration, Listed: Enumeration>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<E>, KmsError> {
+        self.choice_refused_with(name, E::ALL, || Constraint::one_of(Listed::ALL))
+    }
+
+    fn choice_refused_with<E: Enumeration>(
+        &mut self,
+        name: &str,
+        choices: &[E],
+        constraint: impl FnOnce() -> Constraint,
+    ) -> Result<Option<E>, KmsError> {
         let Some(value) = self.object.take(name) else {
             return Ok(None);
         };
         let text = into_text(value)?;
         let choice = find(choices, &text);
         if choice.is_none() {
-            self.violated(Shown::Text(&text), name, Constraint::one_of(choices));
+            self.violated(Shown::Text(&text), name, constraint());
         }
         Ok(choice)
     }

@@ -1,10 +1,11 @@
-//! The enumerations of the service model, with the names they have on the wire.
+//! The enumerations of the service model, with the names they have on the wire, in the order in
+//! which AWS lists them in its refusals, where that is known.
 
 use std::fmt;
 
 /// An enumeration of the service model, as the request reader sees it.
 pub(super) trait Enumeration: Copy + 'static {
-    /// All values, in the order of the service model.
+    /// All values, in the order of refusals.
     const ALL: &'static [Self];
 
     /// The name on the wire.
@@ -19,7 +20,7 @@ macro_rules! enumeration {
         pub enum $type { $($(#[$variant_doc])* $variant,)* }
 
         impl $type {
-            /// All values, in the order of the service model.
+            /// All values, in the order of refusals.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The name on the wire.
@@ -62,6 +63,7 @@ enumeration! {
         EccNistP384 = "ECC_NIST_P384",
         EccNistP521 = "ECC_NIST_P521",
         EccSecgP256k1 = "ECC_SECG_P256K1",
+        EccNistEdwards25519 = "ECC_NIST_EDWARDS25519",
         SymmetricDefault = "SYMMETRIC_DEFAULT",
         Hmac224 = "HMAC_224",
         Hmac256 = "HMAC_256",
@@ -71,7 +73,6 @@ enumeration! {
         MlDsa44 = "ML_DSA_44",
         MlDsa65 = "ML_DSA_65",
         MlDsa87 = "ML_DSA_87",
-        EccNistEdwards25519 = "ECC_NIST_EDWARDS25519",
         MlKem512 = "ML_KEM_512",
         MlKem768 = "ML_KEM_768",
         MlKem1024 = "ML_KEM_1024",
@@ -105,8 +106,8 @@ impl KeySpec {
 enumeration! {
     /// What a KMS key is for.
     KeyUsage {
-        SignVerify = "SIGN_VERIFY",
         EncryptDecrypt = "ENCRYPT_DECRYPT",
+        SignVerify = "SIGN_VERIFY",
         GenerateVerifyMac = "GENERATE_VERIFY_MAC",
         KeyAgreement = "KEY_AGREEMENT",
         EncapsulateDecapsulate = "ENCAPSULATE_DECAPSULATE",
@@ -315,10 +316,10 @@ enumeration! {
         EcdsaSha256 = "ECDSA_SHA_256",
         EcdsaSha384 = "ECDSA_SHA_384",
         EcdsaSha512 = "ECDSA_SHA_512",
-        Sm2Dsa = "SM2DSA",
-        MlDsaShake256 = "ML_DSA_SHAKE_256",
         Ed25519Sha512 = "ED25519_SHA_512",
         Ed25519PhSha512 = "ED25519_PH_SHA_512",
+        Sm2Dsa = "SM2DSA",
+        MlDsaShake256 = "ML_DSA_SHAKE_256",
     }
 }
 
@@ -352,9 +353,9 @@ enumeration! {
 enumeration! {
     /// How GenerateMac and VerifyMac use a key.
     MacAlgorithm {
-        HmacSha224 = "HMAC_SHA_224",
-        HmacSha256 = "HMAC_SHA_256",
         HmacSha384 = "HMAC_SHA_384",
+        HmacSha256 = "HMAC_SHA_256",
+        HmacSha224 = "HMAC_SHA_224",
         HmacSha512 = "HMAC_SHA_512",
     }
 }

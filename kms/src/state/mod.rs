@@ -67,6 +67,11 @@ impl State {
         self.tables.scope(account, region)?.keys.get(&id)
     }
 
+    /// The keys with this id in all accounts and regions.
+    pub fn keys_with_id(&self, id: KeyId) -> impl Iterator<Item = &Arc<Key>> {
+        self.tables.keys_with_id(id)
+    }
+
     /// The keys whose ids come after `start`, or all keys, in the order of their ids.
     pub fn keys_after(
         &self,

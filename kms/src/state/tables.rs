@@ -105,6 +105,12 @@ impl Tables {
         self.scopes.get(&(account, region.clone()))
     }
 
+    pub(super) fn keys_with_id(&self, id: KeyId) -> impl Iterator<Item = &Arc<Key>> {
+        self.scopes
+            .values()
+            .filter_map(move |scope| scope.keys.get(&id))
+    }
+
     /// Keys that were due at `now` or before.
     pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
         self.due

@@ -160,6 +160,40 @@ fn a_key_has_at_most_fifty_aliases() {
 }
 
 #[test]
+fn an_alias_stays_with_keys_that_do_the_same() {
+    let mut server = Server::new();
+    let mut make = |spec: &str, usage: &str| server.create_key_of(spec, usage);
+    let keys = [
+        (0, make("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")),
+        (0, make("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")),
+        (1, make("RSA_2048", "ENCRYPT_DECRYPT")),
+        (2, make("RSA_2048", "SIGN_VERIFY")),
+        (2, make("ECC_NIST_P256", "SIGN_VERIFY")),
+        (3, make("ECC_NIST_P256", "KEY_AGREEMENT")),
+        (4, make("HMAC_256", "GENERATE_VERIFY_MAC")),
+        (4, make("HMAC_512", "GENERATE_VERIFY_MAC")),
+    ];
+    for (kind, id) in &keys {
+        let request = json!({"AliasName": "alias/a", "TargetKeyId": id});
+        server.call("CreateAlias", request).ok_empty();
+        for (other_kind, other) in &keys {
+            let request = json!({"AliasName": "alias/a", "TargetKeyId": other});
+            let answer = server.call("UpdateAlias", request);
+            if kind == other_kind {
+                answer.ok_empty();
+            } else {
+                answer.expect_error(
+                    "ValidationException",
+                    "The current and the new key of an alias must be of the same type and have the same key usage.",
+                );
+            }
+        }
+        let request = json!({"AliasName": "alias/a"});
+        server.call("DeleteAlias", request).ok_empty();
+    }
+}
+
+#[test]
 fn aliases_are_listed_in_pages_and_by_key() {
     let mut server = Server::new();
     let (first, second) = (server.create_key(), server.create_key());

@@ -300,15 +300,16 @@ fn events_are_bounded_whatever_is_sent() {
 fn nothing_secret_is_in_any_event() {
     let mut server = Server::new();
     let id = server.create_key();
+    let token = server.grant_token(&id);
     let mut secrets: Vec<(&str, Vec<u8>)> = vec![
         (
             "a secret access key",
             Client::of("alice").secret.into_bytes(),
         ),
         ("a plaintext", b"the secret plaintext".to_vec()),
-        ("a grant token", b"a-secret-grant-token".to_vec()),
+        ("a grant token", token.clone().into_bytes()),
     ];
-    let tokens = json!(["a-secret-grant-token"]);
+    let tokens = json!([token]);
     let request = json!({
         "KeyId": id, "Plaintext": base64("the secret plaintext"), "GrantTokens": tokens,
     });

@@ -180,6 +180,26 @@ fn a_user_without_access_is_denied_everything() {
 }
 
 #[test]
+fn a_ciphertext_tells_its_key_to_other_accounts_that_may_use_it() {
+    let mut server = Server::new();
+    let id = server.create_key();
+    let encrypt = json!({"KeyId": id, "Plaintext": base64("x")});
+    let blob = server.call("Encrypt", encrypt).ok()["CiphertextBlob"].clone();
+    server.add_user("444455556666", "mallory", Access::Full);
+    let mallory = Client::of("mallory");
+    let request = json!({
+        "KeyId": id, "GranteePrincipal": "arn:aws:iam::444455556666:user/mallory",
+        "Operations": ["Decrypt"],
+    });
+    server.call("CreateGrant", request).ok();
+    let opened = server
+        .call_as(&mallory, "Decrypt", json!({"CiphertextBlob": blob}))
+        .ok();
+    assert_eq!(opened["KeyId"], key_arn(&id));
+    assert_eq!(opened["Plaintext"], base64("x"));
+}
+
+#[test]
 fn another_account_is_denied_and_learns_nothing() {
     let mut server = Server::new();
     let id = server.create_key();
@@ -205,7 +225,10 @@ fn another_account_is_denied_and_learns_nothing() {
     }
     server
         .call_as(&mallory, "Decrypt", json!({"CiphertextBlob": blob}))
-        .expect_error("InvalidCiphertextException", "");
+        .expect_error(
+            "AccessDeniedException",
+            "User: arn:aws:iam::444455556666:user/mallory is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
+        );
     server
         .call_as(&mallory, "DescribeKey", json!({"KeyId": id}))
         .expect_error(

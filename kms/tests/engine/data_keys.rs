@@ -19,7 +19,7 @@ fn a_data_key_comes_in_the_open_and_encrypted() {
         let mut request = size;
         request["KeyId"] = json!(id);
         request["EncryptionContext"] = json!({"purpose": "test"});
-        request["GrantTokens"] = json!(["token"]);
+        request["GrantTokens"] = json!([server.grant_token(&id)]);
         let made = server.call("GenerateDataKey", request.clone()).ok();
         assert_eq!(
             members(&made),
@@ -50,7 +50,6 @@ fn the_size_of_a_data_key_is_said_exactly_once() {
     for request in [
         json!({"KeyId": id}),
         json!({"KeyId": id, "KeySpec": "AES_256", "NumberOfBytes": 32}),
-        json!({"KeyId": "alias/none"}),
     ] {
         for operation in ["GenerateDataKey", "GenerateDataKeyWithoutPlaintext"] {
             server.call(operation, request.clone()).expect_error(
@@ -59,6 +58,18 @@ fn the_size_of_a_data_key_is_said_exactly_once() {
             );
         }
     }
+    // The key is looked for before, its usage and state are looked at later.
+    let request = json!({"KeyId": "alias/none"});
+    let (code, _) = server.call("GenerateDataKey", request).error();
+    assert_eq!(code, "NotFoundException");
+    let mac = server.create_key_of("HMAC_256", "GENERATE_VERIFY_MAC");
+    server.call("DisableKey", json!({"KeyId": mac})).ok_empty();
+    server
+        .call("GenerateDataKey", json!({"KeyId": mac}))
+        .expect_error(
+            "ValidationException",
+            "Please specify either number of bytes or key spec.",
+        );
     server.call("GenerateDataKey", json!({"KeyId": id, "NumberOfBytes": 1025})).expect_error(
         "ValidationException",
         "1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy constraint: Member must have value less than or equal to 1024",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Client, Server, base64, blob, key_arn};
+use crate::server::{ACCOUNT, Client, Server, base64, blob, key_arn};
 
 /// The message of IncorrectKeyException.
 const INCORRECT_KEY: &str =
@@ -37,7 +37,7 @@ fn what_was_encrypted_is_decrypted() {
             "KeyId": name,
             "Plaintext": base64(plaintext),
             "EncryptionContext": {"purpose": "test", "": "empty"},
-            "GrantTokens": ["token"],
+            "GrantTokens": [server.grant_token(&id)],
             "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
         });
         let encrypted = server.call("Encrypt", request).ok();
@@ -213,7 +213,19 @@ fn a_ciphertext_is_of_no_use_in_another_region() {
     let elsewhere = Client::of("alice").in_region("us-west-2");
     server
         .call_as(&elsewhere, "Decrypt", json!({"CiphertextBlob": ciphertext}))
-        .expect_error("InvalidCiphertextException", "");
+        .expect_error(
+            "AccessDeniedException",
+            &format!(
+                "User: arn:aws:iam::{ACCOUNT}:user/alice is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+            ),
+        );
+    // Named together with a key of that region, it is that key's no more than another's.
+    let request = json!({"Description": "another key"});
+    let other = server.call_as(&elsewhere, "CreateKey", request).ok();
+    let request = json!({"CiphertextBlob": ciphertext, "KeyId": other["KeyMetadata"]["KeyId"]});
+    server
+        .call_as(&elsewhere, "Decrypt", request)
+        .expect_error("IncorrectKeyException", INCORRECT_KEY);
 }
 
 #[test]
@@ -267,6 +279,7 @@ fn re_encrypt_moves_a_ciphertext_to_another_key_and_context() {
     let mut server = Server::new();
     let (from, to) = (server.create_key(), server.create_key());
     let source = encrypt(&mut server, &from, b"kept secret", &json!({"a": "1"}));
+    let token = server.grant_token(&to);
     let moved = server
         .call(
             "ReEncrypt",
@@ -278,7 +291,7 @@ fn re_encrypt_moves_a_ciphertext_to_another_key_and_context() {
                 "DestinationEncryptionContext": {"b": "2"},
                 "SourceEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
                 "DestinationEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-                "GrantTokens": ["t"],
+                "GrantTokens": [token],
             }),
         )
         .ok();

@@ -349,7 +349,19 @@ fn requests_that_make_no_sense_are_refused() {
             ),
             "ValidationException",
         ),
-        (with("KeyId", "alias/a".into()), "NotFoundException"),
+        (with("KeyId", "alias/a".into()), "InvalidArnException"),
+        (with("Operations", json!([])), "ValidationException"),
+        (
+            with("Operations", json!(["CreateGrant"])),
+            "ValidationException",
+        ),
+        (
+            with(
+                "Constraints",
+                json!({"EncryptionContextEquals": {"a": "b"}, "EncryptionContextSubset": {"a": "b"}}),
+            ),
+            "ValidationException",
+        ),
         (with("DryRun", true.into()), "DryRunOperationException"),
     ] {
         let (answered, message) = server.call("CreateGrant", request.clone()).error();
@@ -381,6 +393,25 @@ fn requests_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_service_may_stand_in_the_place_of_a_principal() {
+    let (mut server, key) = server();
+    let service = "dynamodb.us-west-1.amazonaws.com";
+    let request = json!({
+        "KeyId": key, "GranteePrincipal": service, "RetiringPrincipal": service,
+        "Operations": ["Encrypt", "Decrypt"],
+    });
+    server.call("CreateGrant", request).ok();
+    let grants = server.call("ListGrants", json!({"KeyId": key})).ok();
+    let grant = &grants["Grants"][0];
+    assert_eq!(grant["GranteePrincipal"], service);
+    assert_eq!(grant["RetiringPrincipal"], service);
+    for other in ["dynamodb.example.com", "amazonaws.com", "a b.amazonaws.com"] {
+        let request = json!({"KeyId": key, "GranteePrincipal": other, "Operations": ["Decrypt"]});
+        server.call("CreateGrant", request).error();
+    }
+}
+
+#[test]
 fn a_forged_token_is_refused() {
     let (mut server, key) = server();
     let (_, token) = grant(&mut server, &key, &["Encrypt"], json!({}));
@@ -394,8 +425,10 @@ fn a_forged_token_is_refused() {
         request
     };
     server.call_as(&bob(), "Encrypt", with_token(&token)).ok();
-    let (code, _) = server.call("Encrypt", with_token(&forged)).error();
-    assert_eq!(code, "InvalidGrantTokenException");
+    for none in [&forged, "AQpAM2RhZ", "no base64"] {
+        let (code, _) = server.call("Encrypt", with_token(none)).error();
+        assert_eq!(code, "InvalidGrantTokenException");
+    }
     let (code, _) = server
         .call("RetireGrant", json!({"GrantToken": forged}))
         .error();

@@ -185,8 +185,9 @@ fn a_key_is_described_under_all_its_names() {
         "alias/a".to_owned(),
         format!("arn:aws:kms:{REGION}:{ACCOUNT}:alias/a"),
     ];
+    let token = server.grant_token(&id);
     for name in names {
-        let request = json!({"KeyId": name, "GrantTokens": ["a-token"]});
+        let request = json!({"KeyId": name, "GrantTokens": [token]});
         let described = server.call("DescribeKey", request).ok();
         assert_eq!(described["KeyMetadata"]["KeyId"], id.as_str(), "{name}");
     }
@@ -234,6 +235,7 @@ fn names_of_no_key_get_awss_texts() {
 
 #[test]
 fn aliases_do_not_name_keys_in_management_operations() {
+    const NO_ALIAS: &str = "Key Aliases are not supported for this operation.";
     let mut server = Server::new();
     let id = server.create_key();
     let request = json!({"AliasName": "alias/a", "TargetKeyId": id});
@@ -247,11 +249,13 @@ fn aliases_do_not_name_keys_in_management_operations() {
     ] {
         for name in ["alias/a", &arn] {
             let answer = server.call(operation, json!({"KeyId": name}));
-            answer.expect_error("NotFoundException", &format!("Invalid keyId '{name}'"));
+            answer.expect_error("InvalidArnException", NO_ALIAS);
         }
     }
-    let answer = server.call("ListAliases", json!({"KeyId": "alias/a"}));
-    answer.expect_error("NotFoundException", "Invalid keyId 'alias/a'");
+    for name in ["alias/a", "alias/none"] {
+        let answer = server.call("ListAliases", json!({"KeyId": name}));
+        answer.expect_error("InvalidArnException", NO_ALIAS);
+    }
 }
 
 #[test]

@@ -15,8 +15,9 @@ fn every_algorithm_makes_and_verifies_macs_of_its_length() {
     ] {
         let id = server.create_key_of(spec, "GENERATE_VERIFY_MAC");
         let message = base64([1; 4096]);
+        let token = server.grant_token(&id);
         let request = json!({
-            "KeyId": id, "Message": message, "MacAlgorithm": algorithm, "GrantTokens": ["token"],
+            "KeyId": id, "Message": message, "MacAlgorithm": algorithm, "GrantTokens": [token],
         });
         let answer = server.call("GenerateMac", request.clone());
         let made = answer.ok();

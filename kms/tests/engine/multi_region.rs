@@ -121,6 +121,16 @@ fn a_replica_has_the_same_id_and_material_and_the_rest_is_its_own() {
 }
 
 #[test]
+fn a_replica_without_tags_is_told_without_them() {
+    let mut server = Server::new();
+    let id = server.create_primary();
+    let request = json!({"KeyId": id, "ReplicaRegion": THERE});
+    let replicated = server.call("ReplicateKey", request).ok();
+    let members: Vec<_> = replicated.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["ReplicaKeyMetadata", "ReplicaPolicy"]);
+}
+
+#[test]
 fn ciphertexts_open_in_every_region_and_nowhere_else() {
     let mut server = Server::new();
     let id = server.create_primary();
@@ -135,7 +145,7 @@ fn ciphertexts_open_in_every_region_and_nowhere_else() {
     let (code, _) = server
         .call_in(ELSEWHERE, "Decrypt", json!({"CiphertextBlob": here}))
         .error();
-    assert_eq!(code, "InvalidCiphertextException");
+    assert_eq!(code, "AccessDeniedException");
     server.replicate(&id, ELSEWHERE);
     server.opens_in(ELSEWHERE, &here, REGION);
     server.opens_in(ELSEWHERE, &there, THERE);

@@ -314,3 +314,22 @@ fn states_and_periods_are_checked() {
     }
     server.call("ListKeyRotations", json!({"KeyId": id})).ok();
 }
+
+#[test]
+fn what_is_never_rotated_can_be_told_not_to() {
+    let mut server = Server::new();
+    for (spec, usage) in [
+        ("HMAC_256", "GENERATE_VERIFY_MAC"),
+        ("RSA_2048", "SIGN_VERIFY"),
+        ("ML_DSA_44", "SIGN_VERIFY"),
+    ] {
+        let id = server.create_key_of(spec, usage);
+        server
+            .call("DisableKeyRotation", json!({"KeyId": id}))
+            .ok_empty();
+        for operation in ["EnableKeyRotation", "RotateKeyOnDemand"] {
+            let answer = server.call(operation, json!({"KeyId": id}));
+            answer.expect_error("UnsupportedOperationException", "");
+        }
+    }
+}

@@ -316,6 +316,17 @@ impl Server {
         answer["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
     }
 
+    /// Makes a grant on a key and gives its token.
+    pub(crate) fn grant_token(&mut self, id: &str) -> String {
+        let request = json!({
+            "KeyId": id,
+            "GranteePrincipal": format!("arn:aws:iam::{ACCOUNT}:root"),
+            "Operations": ["DescribeKey"],
+        });
+        let answer = self.call("CreateGrant", request).ok();
+        answer["GrantToken"].as_str().unwrap().to_owned()
+    }
+
     /// Makes a key and gives its id.
     pub(crate) fn create_key(&mut self) -> String {
         let answer = self.call("CreateKey", json!({})).ok();

@@ -18,10 +18,11 @@ fn two_keys_of_a_curve_agree_on_a_secret() {
     ] {
         let [ours, theirs] = [(); 2].map(|()| server.create_key_of(spec, "KEY_AGREEMENT"));
         let mut derive = |id: &str, peer: &str| {
+            let token = server.grant_token(id);
             let public = public_key(&mut server, peer);
             let request = json!({
                 "KeyId": id, "KeyAgreementAlgorithm": "ECDH", "PublicKey": public,
-                "GrantTokens": ["token"],
+                "GrantTokens": [token],
             });
             let answer = server.call("DeriveSharedSecret", request);
             assert_eq!(
@@ -91,8 +92,9 @@ fn an_encapsulated_secret_comes_out_again() {
         ("ML_KEM_1024", 1568),
     ] {
         let id = server.create_key_of(spec, "ENCAPSULATE_DECAPSULATE");
+        let token = server.grant_token(&id);
         let request =
-            json!({"KeyId": id, "EncapsulationAlgorithm": "ML_KEM", "GrantTokens": ["token"]});
+            json!({"KeyId": id, "EncapsulationAlgorithm": "ML_KEM", "GrantTokens": [token]});
         let answer = server.call("Encapsulate", request.clone());
         let encapsulated = answer.ok();
         assert_eq!(

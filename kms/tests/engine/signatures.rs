@@ -66,7 +66,7 @@ fn every_algorithm_signs_and_verifies() {
                     "Message": base64(&signed),
                     "MessageType": kind,
                     "SigningAlgorithm": algorithm,
-                    "GrantTokens": ["token"],
+                    "GrantTokens": [server.grant_token(&id)],
                 });
                 let answer = server.call("Sign", request);
                 let made = answer.ok();

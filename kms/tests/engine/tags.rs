@@ -203,8 +203,9 @@ fn a_key_is_not_managed_by_its_alias() {
     ] {
         let mut request = members.clone();
         request["KeyId"] = "alias/a".into();
-        server
-            .call(operation, request)
-            .expect_error("NotFoundException", "Invalid keyId 'alias/a'");
+        server.call(operation, request).expect_error(
+            "InvalidArnException",
+            "Key Aliases are not supported for this operation.",
+        );
     }
 }

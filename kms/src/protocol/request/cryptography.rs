@@ -7,7 +7,9 @@ use zeroize::Zeroizing;
 use crate::error::KmsError;
 use crate::protocol::EncryptionContext;
 use crate::protocol::members::Members;
-use crate::protocol::spec::{DataKeySpec, DryRunModifier, EncryptionAlgorithm, KeyPairSpec};
+use crate::protocol::spec::{
+    DataKeySpec, DryRunModifier, EncryptionAlgorithm, KeyPairSpec, KeySpec,
+};
 
 use super::{Recipient, shape};
 
@@ -140,12 +142,17 @@ impl<'a> GenerateDataKey<'a> {
             key_id: members.required_text("KeyId", &shape::KEY_ID)?,
             encryption_context: members.context("EncryptionContext")?,
             number_of_bytes: members.integer("NumberOfBytes", shape::NUMBER_OF_BYTES)?,
-            key_spec: members.choice("KeySpec")?,
+            key_spec: data_key_spec(members)?,
             grant_tokens: members.texts("GrantTokens", shape::GRANT_TOKENS, &shape::GRANT_TOKEN)?,
             recipient: members.structure("Recipient", Recipient::read)?,
             dry_run: members.flag("DryRun")?,
         })
     }
+}
+
+/// A data key's cipher. To whoever names none, AWS lists what KMS keys can be made of.
+fn data_key_spec(members: &mut Members<'_, '_>) -> Result<Option<DataKeySpec>, KmsError> {
+    members.choice_listed_as::<_, KeySpec>("KeySpec")
 }
 
 /// GenerateDataKeyWithoutPlaintext.
@@ -169,7 +176,7 @@ impl<'a> GenerateDataKeyWithoutPlaintext<'a> {
         Ok(Self {
             key_id: members.required_text("KeyId", &shape::KEY_ID)?,
             encryption_context: members.context("EncryptionContext")?,
-            key_spec: members.choice("KeySpec")?,
+            key_spec: data_key_spec(members)?,
             number_of_bytes: members.integer("NumberOfBytes", shape::NUMBER_OF_BYTES)?,
             grant_tokens: members.texts("GrantTokens", shape::GRANT_TOKENS, &shape::GRANT_TOKEN)?,
             dry_run: members.flag("DryRun")?,

@@ -39,7 +39,7 @@ impl<'a> CreateGrant<'a> {
             key_id: members.required_text("KeyId", &shape::KEY_ID)?,
             grantee_principal: members.text("GranteePrincipal", &shape::PRINCIPAL_ID)?,
             retiring_principal: members.text("RetiringPrincipal", &shape::PRINCIPAL_ID)?,
-            operations: members.required_choices("Operations", shape::ANY_NUMBER)?,
+            operations: members.required_choices("Operations", shape::SOME)?,
             constraints: members.structure("Constraints", GrantConstraints::read)?,
             grant_tokens: members.texts("GrantTokens", shape::GRANT_TOKENS, &shape::GRANT_TOKEN)?,
             name: members.text("Name", &shape::GRANT_NAME)?,

@@ -22,7 +22,8 @@ pub(super) const DESCRIPTION: Text = Text::of_length(0..=8192);
 pub(super) const GRANT_ID: Text = Text::of_length(1..=128);
 pub(super) const GRANT_NAME: Text = ALIAS_NAME;
 pub(super) const GRANT_TOKEN: Text = Text::of_length(1..=8192);
-pub(super) const KEY_ID: Text = Text::of_length(1..=2048);
+/// The model leaves out the pattern; AWS has it.
+pub(super) const KEY_ID: Text = Text::of_pattern(1..=2048, r"^\p{ASCII}+$", |c| c.is_ascii());
 pub(super) const KEY_MATERIAL_DESCRIPTION: Text =
     Text::of_pattern(0..=256, r"^[a-zA-Z0-9:/_\s.-]+$", |c| {
         c.is_ascii_alphanumeric()
@@ -97,6 +98,8 @@ pub(super) const ROTATION_PERIOD_IN_DAYS: RangeInclusive<u16> = 90..=2560;
 pub(super) const GRANT_TOKENS: RangeInclusive<usize> = 0..=10;
 pub(super) const RESOURCE_OWNERS: RangeInclusive<usize> = 1..=2;
 pub(super) const ANY_NUMBER: RangeInclusive<usize> = 0..=usize::MAX;
+/// The model would allow none.
+pub(super) const SOME: RangeInclusive<usize> = 1..=usize::MAX;
 
 fn is_cloud_hsm_cluster_id(text: &str) -> bool {
     text.strip_prefix("cluster-").is_some_and(|id| {

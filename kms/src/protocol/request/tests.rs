@@ -583,25 +583,37 @@ fn violations_are_told_as_aws_tells_them() {
     assert_eq!(
         with("KeySpec", json!("AES_512")),
         violation(
-            "Value 'AES_512' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: [AES_256, AES_128]"
+            "Value 'AES_512' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: [RSA_2048, RSA_3072, RSA_4096, ECC_NIST_P256, ECC_NIST_P384, ECC_NIST_P521, ECC_SECG_P256K1, ECC_NIST_EDWARDS25519, SYMMETRIC_DEFAULT, HMAC_224, HMAC_256, HMAC_384, HMAC_512, SM2, ML_DSA_44, ML_DSA_65, ML_DSA_87, ML_KEM_512, ML_KEM_768, ML_KEM_1024]"
         )
     );
-    assert_eq!(
-        generate(json!({"KeyId": ""})),
-        violation(
-            "Value '' at 'keyId' failed to satisfy constraint: Member must have length greater than or equal to 1"
-        )
-    );
-    let long = "é".repeat(2049);
+    for (id, what) in [
+        (
+            "",
+            "2 validation errors detected: Value '' at 'keyId' failed to satisfy constraint: Member must have length greater than or equal to 1; Value '' at 'keyId' failed to satisfy constraint: Member must satisfy regular expression pattern: ^\\p{ASCII}+$",
+        ),
+        (
+            "キー",
+            "1 validation error detected: Value 'キー' at 'keyId' failed to satisfy constraint: Member must satisfy regular expression pattern: ^\\p{ASCII}+$",
+        ),
+    ] {
+        assert_eq!(
+            generate(json!({"KeyId": id})),
+            Some(KmsError::validation(what))
+        );
+    }
+    let long = "a".repeat(2049);
     assert_eq!(
         generate(json!({"KeyId": long})),
         violation(&format!(
             "Value '{long}' at 'keyId' failed to satisfy constraint: Member must have length less than or equal to 2048"
         ))
     );
-    assert_eq!(
-        generate(json!({"KeyId": "é".repeat(2048)})),
-        None,
+    let describe = |length| {
+        let body = json!({"Description": "é".repeat(length)}).to_string();
+        parse(Name::CreateKey, body.as_bytes()).is_ok()
+    };
+    assert!(
+        describe(8192) && !describe(8193),
         "characters count, not bytes"
     );
     assert_eq!(
@@ -732,7 +744,7 @@ fn violations_are_told_as_aws_tells_them() {
     assert_eq!(
         error(Name::UpdateAlias, &json!({"AliasName": ""})),
         Some(KmsError::validation(
-            "3 validation errors detected: Value '' at 'aliasName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$; Value '' at 'aliasName' failed to satisfy constraint: Member must have length greater than or equal to 1; Value null at 'targetKeyId' failed to satisfy constraint: Member must not be null"
+            "3 validation errors detected: Value '' at 'aliasName' failed to satisfy constraint: Member must have length greater than or equal to 1; Value '' at 'aliasName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$; Value null at 'targetKeyId' failed to satisfy constraint: Member must not be null"
         ))
     );
 }

@@ -12,7 +12,7 @@ pub struct ReplicateKey<'a> {
     pub replica_key_metadata: KeyMetadata<'a>,
     /// Its key policy.
     pub replica_policy: &'a str,
-    /// Its tags.
+    /// Its tags; left out when there are none.
     pub replica_tags: Vec<TagEntry<'a>>,
 }
 
@@ -21,9 +21,11 @@ impl Response for ReplicateKey<'_> {
         writer::object(|o| {
             o.object("ReplicaKeyMetadata", |o| self.replica_key_metadata.write(o));
             o.text("ReplicaPolicy", self.replica_policy);
-            o.objects("ReplicaTags", self.replica_tags.iter(), |o, tag| {
-                tag.write(o);
-            });
+            if !self.replica_tags.is_empty() {
+                o.objects("ReplicaTags", self.replica_tags.iter(), |o, tag| {
+                    tag.write(o);
+                });
+            }
         })
     }
 }
