@@ -67,6 +67,11 @@ pub fn node() -> &'static Path {
     })
 }
 
+/// `target/clients/<name>`, for what a client's own tools put there.
+pub fn folder(name: &str) -> PathBuf {
+    crate::build_folder().join("clients").join(name)
+}
+
 /// Fills `target/clients/<name>` unless it was filled from the same `lists` before.
 fn install(name: &str, lists: &[&Path], fill: impl FnOnce(&Path)) -> PathBuf {
     let clients = crate::build_folder().join("clients");
@@ -79,7 +84,7 @@ fn install(name: &str, lists: &[&Path], fill: impl FnOnce(&Path)) -> PathBuf {
         .iter()
         .map(|list| fs::read_to_string(list).expect("a package list"))
         .collect();
-    let folder = clients.join(name);
+    let folder = self::folder(name);
     let stamp = folder.join("installed.txt");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return folder;

@@ -73,6 +73,90 @@ pub fn node(name: &str, file: &str, configure: impl FnOnce(&mut Command)) {
     assert!(passed > 0, "{name}: no test passed");
 }
 
+/// Runs `tests/rust`: the AWS SDK for Rust. It is a package of its own, so that nobody else waits for
+/// the SDK to compile.
+///
+/// # Panics
+///
+/// When a test fails, or none ran.
+pub fn rust(configure: impl FnOnce(&mut Command)) {
+    let folder = crate::workspace().join("tests/rust");
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["test", "--locked", "--", "--nocapture"])
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", clients::folder("rust"));
+    configure(&mut command);
+    let output = run("rust", &mut command);
+    assert!(output.contains("test result: ok. 1 passed"), "no test ran");
+}
+
+/// Runs `tests/go` with the AWS SDK for Go as Debian packages it, if it is installed.
+///
+/// # Panics
+///
+/// When a test fails, or none ran.
+pub fn go(configure: impl FnOnce(&mut Command)) {
+    const SDK: &str = "/usr/share/gocode/src/github.com/aws/aws-sdk-go-v2/service/kms";
+    if !is_installed(
+        "go",
+        Path::new(SDK).exists(),
+        "golang-go and golang-github-aws-aws-sdk-go-v2-dev",
+    ) {
+        return;
+    }
+    let mut command = Command::new("go");
+    command
+        .args(["test", "-count=1", "-v", "operations_test.go"])
+        .current_dir(crate::workspace().join("tests/go"))
+        // Debian's sources, and nothing from elsewhere.
+        .envs([("GO111MODULE", "off"), ("GOPROXY", "off"), ("GOFLAGS", "")])
+        .env("GOPATH", "/usr/share/gocode")
+        .env("GOCACHE", clients::folder("go"));
+    configure(&mut command);
+    let output = run("go", &mut command);
+    assert!(output.contains("--- PASS: "), "no test ran");
+}
+
+/// Runs `tests/ruby` with the AWS SDK for Ruby as Debian packages it, if it is installed.
+///
+/// # Panics
+///
+/// When a test fails, or none ran.
+pub fn ruby(configure: impl FnOnce(&mut Command)) {
+    let mut sdk = Command::new("ruby");
+    sdk.args(["-W0", "-e", "require 'aws-sdk-kms'"]);
+    let has_sdk = sdk.stderr(Stdio::null()).status();
+    if !is_installed(
+        "ruby",
+        has_sdk.is_ok_and(|status| status.success()),
+        "ruby-aws-sdk-kms",
+    ) {
+        return;
+    }
+    let mut command = Command::new("ruby");
+    // Debian's gems are older than its Ruby, which warns of that.
+    command.args(["-W0", "operations_test.rb"]);
+    command.current_dir(crate::workspace().join("tests/ruby"));
+    configure(&mut command);
+    let output = run("ruby", &mut command);
+    assert!(output.contains(", 0 failures, 0 errors"), "no test ran");
+}
+
+/// Whether an SDK is there that only Debian brings. Without it a suite is skipped, which is said past
+/// libtest's capture; CI installs all of them.
+fn is_installed(name: &str, is_there: bool, packages: &str) -> bool {
+    assert!(
+        is_there || std::env::var_os("CI").is_none(),
+        "{name}: install {packages}"
+    );
+    if !is_there {
+        let mut report = std::io::stdout().lock();
+        writeln!(report, "**** SKIPPED: {name}: install {packages}").expect("standard output");
+    }
+    is_there
+}
+
 /// Runs to the end or the time limit, shows what was printed, and returns it.
 fn run(name: &str, command: &mut Command) -> String {
     let logs = crate::build_folder().join("test-logs");

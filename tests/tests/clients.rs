@@ -1,6 +1,6 @@
-//! Unmodified clients against `claviger dev`: the AWS CLI, boto3,
-//! `@aws-sdk/client-kms`, plain sockets, and the attested flow written with
-//! independent libraries. The tests themselves are in `tests/python` and `tests/node`.
+//! Unmodified clients against `claviger dev`: the AWS CLI, boto3, the AWS SDKs for
+//! JavaScript, Rust, Go and Ruby, plain sockets, and the attested flow written with
+//! independent libraries. The tests themselves are in the folders beside this one.
 
 use std::process::Command;
 
@@ -95,6 +95,24 @@ fn the_javascript_sdk_over_tls() {
         configure(command, &server);
         command.env("NODE_EXTRA_CA_CERTS", server.data().join("ca.pem"));
     });
+}
+
+#[test]
+fn every_operation_of_the_rust_sdk() {
+    let server = Dev::start(&[]);
+    suite::rust(|command| configure(command, &server));
+}
+
+#[test]
+fn every_operation_of_the_go_sdk() {
+    let server = Dev::start(&[]);
+    suite::go(|command| configure(command, &server));
+}
+
+#[test]
+fn every_operation_of_the_ruby_sdk() {
+    let server = Dev::start(&[]);
+    suite::ruby(|command| configure(command, &server));
 }
 
 fn configure(command: &mut Command, server: &Dev) {
