@@ -259,7 +259,7 @@ impl Driver {
             ..
         } = reply;
         if let Some(usage) = usage {
-            usage.note();
+            usage.note(&event);
         }
         self.counters().answered(response.status, &event);
         self.stepper.audit.record(event);

@@ -2,40 +2,44 @@
 //!
 //! It is remembered beside the state, in memory: storing it would make a commit of every call. So
 //! it is known since the enclave started, which is what GetKeyLastUsage says with its
-//! `TrackingStartDate`. All versions of a key share one place, and to write it costs one relaxed
-//! atomic store: of two calls at the same moment either may count as the last.
+//! `TrackingStartDate`. All versions of a key share one place. It is locked for no longer than a
+//! copy takes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attestation::Timestamp;
+use uuid::Uuid;
 
+use crate::audit::Event;
 use crate::key::Key;
 use crate::protocol::OperationName;
 
-/// The bits that tell the operation. The time takes the others, and lasts for a million years.
-const OPERATION_BITS: u32 = 6;
-
-/// The last use of one key: one more than the operation's place in [`OperationName::ALL`], and the
-/// time; 0 while there was none.
+/// The last use of one key, if there was any.
 #[derive(Debug, Default)]
-pub struct LastUsage(AtomicU64);
+pub struct LastUsage(Mutex<Option<LastUse>>);
+
+/// One use of a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LastUse {
+    /// The operation.
+    pub operation: OperationName,
+    /// When it was.
+    pub at: Timestamp,
+    /// The id of its audit event.
+    pub event_id: Uuid,
+    /// The id of the request.
+    pub request_id: Uuid,
+}
 
 impl LastUsage {
-    fn note(&self, operation: OperationName, at: Timestamp) {
-        let number = operation as u64 + 1;
-        let packed = at.as_millis() << OPERATION_BITS | number;
-        self.0.store(packed, Ordering::Relaxed);
+    /// The last use, if there was any.
+    pub fn get(&self) -> Option<LastUse> {
+        *self.place()
     }
 
-    /// The operation and when it was, if there was any.
-    pub fn get(&self) -> Option<(OperationName, Timestamp)> {
-        let packed = self.0.load(Ordering::Relaxed);
-        let number = packed & ((1 << OPERATION_BITS) - 1);
-        let place = usize::try_from(number).ok()?.checked_sub(1)?;
-        let operation = OperationName::ALL.get(place)?;
-        let at = Timestamp::from_millis(packed >> OPERATION_BITS);
-        Some((*operation, at))
+    fn place(&self) -> MutexGuard<'_, Option<LastUse>> {
+        // Whoever holds it only copies.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,10 +73,17 @@ impl Usage {
         })
     }
 
-    /// Notes it.
-    pub fn note(&self) {
+    /// Notes it as the use that this event records.
+    pub fn note(&self, event: &Event) {
+        let id = |text: &str| text.parse().unwrap_or_default();
+        let last = LastUse {
+            operation: self.operation,
+            at: self.at,
+            event_id: id(event.event_id()),
+            request_id: id(event.request_id()),
+        };
         for key in self.keys.0.iter().flatten() {
-            key.note(self.operation, self.at);
+            *key.place() = Some(last);
         }
     }
 }
@@ -98,20 +109,4 @@ fn is_cryptographic(operation: OperationName) -> bool {
             | Name::Verify
             | Name::VerifyMac
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_use_is_what_was_noted_last() {
-        let usage = LastUsage::default();
-        assert_eq!(usage.get(), None);
-        for (place, operation) in OperationName::ALL.iter().enumerate() {
-            let at = Timestamp::from_millis(1_772_366_400_123 + place as u64);
-            usage.note(*operation, at);
-            assert_eq!(usage.get(), Some((*operation, at)));
-        }
-    }
 }

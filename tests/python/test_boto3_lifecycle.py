@@ -330,6 +330,7 @@ def test_last_usage(kms, fresh_key):
     before = kms.get_key_last_usage(KeyId=key_id)
     assert before["KeyLastUsage"] == {}
     assert before["TrackingStartDate"] == before["KeyCreationDate"] == fresh_key["CreationDate"]
-    kms.generate_data_key(KeyId=key_id, KeySpec="AES_256")
+    use = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256")
     last = kms.get_key_last_usage(KeyId=key_id)["KeyLastUsage"]
     assert last["Operation"] == "GenerateDataKey" and last["Timestamp"] >= fresh_key["CreationDate"]
+    assert last["KmsRequestId"] == use["ResponseMetadata"]["RequestId"] and last["CloudTrailEventId"]

@@ -3,7 +3,7 @@
 use crate::error::KmsError;
 use crate::permit::{Conditions, action};
 use crate::protocol::request;
-use crate::protocol::response::{self, KeyLastUsage};
+use crate::protocol::response;
 
 use super::{Context, Names, Outcome};
 
@@ -19,13 +19,9 @@ pub(super) fn get_key_last_usage(
         &Conditions::default(),
     )?;
     let key = permit.key();
-    let last = key.last_usage.get();
     Ok(Outcome::read(&response::GetKeyLastUsage {
         key_id: key.id(),
-        key_last_usage: last.map(|(operation, timestamp)| KeyLastUsage {
-            operation,
-            timestamp,
-        }),
+        key_last_usage: key.last_usage.get(),
         tracking_start_date: context.config.usage_tracked_since.max(key.created),
         key_creation_date: key.created,
     }))

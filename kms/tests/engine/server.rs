@@ -287,7 +287,7 @@ impl Server {
     /// Keeps the reply's event and gives the answer.
     pub(crate) fn note(&mut self, reply: Reply) -> Answer {
         if let Some(usage) = &reply.usage {
-            usage.note();
+            usage.note(&reply.event);
         }
         let line = reply.event.to_json_line();
         assert!(!line.contains('\n'));

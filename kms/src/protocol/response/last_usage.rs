@@ -3,8 +3,8 @@
 use attestation::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::last_usage::LastUse;
 use crate::name::KeyId;
-use crate::protocol::OperationName;
 use crate::protocol::writer;
 
 use super::Response;
@@ -14,19 +14,11 @@ pub struct GetKeyLastUsage {
     /// The key's id.
     pub key_id: KeyId,
     /// Its last use; an empty object when there was none.
-    pub key_last_usage: Option<KeyLastUsage>,
+    pub key_last_usage: Option<LastUse>,
     /// Since when uses are noted.
     pub tracking_start_date: Timestamp,
     /// When the key was made.
     pub key_creation_date: Timestamp,
-}
-
-/// The last successful cryptographic operation with a key.
-pub struct KeyLastUsage {
-    /// The operation.
-    pub operation: OperationName,
-    /// When it was.
-    pub timestamp: Timestamp,
 }
 
 impl Response for GetKeyLastUsage {
@@ -36,7 +28,9 @@ impl Response for GetKeyLastUsage {
             o.object("KeyLastUsage", |o| {
                 if let Some(last) = &self.key_last_usage {
                     o.text("Operation", last.operation.as_str());
-                    o.time("Timestamp", last.timestamp);
+                    o.time("Timestamp", last.at);
+                    o.display("CloudTrailEventId", last.event_id);
+                    o.display("KmsRequestId", last.request_id);
                 }
             });
             o.time("TrackingStartDate", self.tracking_start_date);

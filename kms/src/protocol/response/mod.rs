@@ -35,7 +35,7 @@ pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, ListKeys,
     MultiRegionConfiguration, MultiRegionKey, ScheduleKeyDeletion,
 };
-pub use last_usage::{GetKeyLastUsage, KeyLastUsage};
+pub use last_usage::GetKeyLastUsage;
 pub use multi_region::ReplicateKey;
 pub use policies::{GetKeyPolicy, ListKeyPolicies};
 pub use rotation::{GetKeyRotationStatus, ListKeyRotations, RotateKeyOnDemand, RotationsListEntry};

@@ -1,6 +1,7 @@
 //! Symmetric encryption, data keys, random bytes.
 
 use aws_sdk_kms::Client;
+use aws_sdk_kms::operation::RequestId;
 use aws_sdk_kms::operation::decrypt::DecryptError;
 use aws_sdk_kms::operation::generate_data_key::GenerateDataKeyError;
 use aws_sdk_kms::primitives::Blob;
@@ -127,12 +128,15 @@ pub async fn last_use_is_known(kms: &Client) {
     let call = kms.get_key_last_usage().key_id(&key.key_id);
     let unused = call.clone().send().await.unwrap();
     assert_eq!(unused.key_last_usage().unwrap().operation(), None);
-    encrypt(kms, &key, "x").await;
+    let encryption = kms.encrypt().key_id(&key.key_id);
+    let encryption = encryption.plaintext(Blob::new("x")).send().await.unwrap();
     let answer = call.send().await.unwrap();
     assert_eq!(answer.key_creation_date(), key.creation_date());
     assert!(answer.tracking_start_date().is_some());
     let used = answer.key_last_usage().unwrap();
     let operation = KeyLastUsageTrackingOperation::Encrypt;
     assert_eq!(used.operation(), Some(&operation));
+    assert_eq!(used.kms_request_id(), encryption.request_id());
+    assert!(used.cloud_trail_event_id().is_some());
     assert_now(used.timestamp());
 }
