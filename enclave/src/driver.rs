@@ -33,6 +33,8 @@ pub(crate) struct Received {
     pub(crate) method: http::Method,
     pub(crate) uri: http::Uri,
     pub(crate) headers: http::HeaderMap,
+    /// Whether it came over TLS.
+    pub(crate) is_encrypted: bool,
     pub(crate) body: WholeBody,
 }
 
@@ -53,6 +55,7 @@ impl Received {
             method: &self.method,
             uri: &self.uri,
             headers: &self.headers,
+            is_encrypted: self.is_encrypted,
             body: &self.body,
             authority,
         }

@@ -99,6 +99,7 @@ pub(crate) fn call(operation: &str, body: &Value) -> Received {
         method: Method::POST,
         uri: Uri::from_static("/"),
         headers,
+        is_encrypted: false,
         body: body.into_bytes().into(),
     }
 }

@@ -33,6 +33,7 @@ pub fn sigv4_header(data: &[u8]) {
         method: &Method::POST,
         uri: &Uri::from_static("/"),
         headers: &headers,
+        is_encrypted: false,
         body: b"{}",
         authority: &authority,
     };

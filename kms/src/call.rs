@@ -9,6 +9,8 @@ pub struct Call<'a> {
     pub uri: &'a http::Uri,
     /// The headers as received.
     pub headers: &'a http::HeaderMap,
+    /// Whether it came over TLS, which ends at the edge.
+    pub is_encrypted: bool,
     /// The whole body.
     pub body: &'a [u8],
     /// What the client takes our name to be: the `Host` header, or `:authority` in HTTP/2, with

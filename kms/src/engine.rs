@@ -287,6 +287,7 @@ impl Engine {
         event.request(&request);
         let mut context = Context {
             state,
+            call,
             caller: &caller,
             now,
             random,

@@ -64,6 +64,8 @@ impl Service {
             method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
+            // Without it, requests in clear did not come this far.
+            is_encrypted: server.tls.is_some(),
             body,
         };
         server.response(match error {

@@ -3,13 +3,12 @@
 //! The one place that decides: by the identity policies of the caller, for a role also by who it
 //! trusts. Everything else asks here, before it looks whether what the call is about exists.
 
-use crate::audit::iso8601;
 use crate::name::AccountId;
+use crate::permit::Asking;
 use crate::policy::{
     Caller, Decision, Effect, Lacking, Policy, RequestContext, Source, Values, decide, keys,
 };
 use crate::principal::{Principal, PrincipalKind, Role};
-use crate::{Timestamp, authentication};
 
 use super::{Context, IamError};
 
@@ -22,8 +21,7 @@ use super::{Context, IamError};
 pub(super) fn authorize(context: &mut Context<'_>, resource: &str) -> Result<(), IamError> {
     let action = context.action.in_policies();
     let asked = Asked {
-        caller: context.caller,
-        now: context.now,
+        asking: context.asking(),
         action: &action,
         resource,
         owner: context.account(),
@@ -73,8 +71,7 @@ pub(super) fn authorize_assumption(
         Some((principal, role)) => {
             let owner = principal.account();
             let asked = Asked {
-                caller: context.caller,
-                now: context.now,
+                asking: context.asking(),
                 action: &action,
                 resource: role_arn,
                 owner,
@@ -159,8 +156,7 @@ fn judge_session(
 
 /// What is asked for, as policies see it.
 struct Asked<'a> {
-    caller: &'a authentication::Caller,
-    now: Timestamp,
+    asking: Asking<'a>,
     action: &'a str,
     resource: &'a str,
     owner: AccountId,
@@ -169,7 +165,7 @@ struct Asked<'a> {
 
 impl RequestContext for Asked<'_> {
     fn caller(&self) -> Caller<'_> {
-        self.caller.principal.as_caller()
+        self.asking.principal.as_caller()
     }
 
     fn action(&self) -> &str {
@@ -181,23 +177,12 @@ impl RequestContext for Asked<'_> {
     }
 
     fn condition_values(&self, key: &str) -> Option<Values<'_>> {
-        let principal = &self.caller.principal;
         let assumption = self.assumption.as_ref();
         Some(match key {
-            keys::CURRENT_TIME => iso8601(self.now).into(),
-            keys::EPOCH_TIME => self.now.as_secs().to_string().into(),
-            keys::PRINCIPAL_ACCOUNT => principal.account().to_string().into(),
-            keys::PRINCIPAL_ARN => principal.policy_arn().into(),
-            keys::PRINCIPAL_TYPE => principal.type_name().into(),
-            keys::REQUESTED_REGION => self.caller.region.as_str().into(),
             keys::RESOURCE_ACCOUNT => self.owner.to_string().into(),
-            keys::TOKEN_ISSUE_TIME => iso8601(principal.as_session()?.issued).into(),
-            keys::USER_ID => principal.principal_id().into(),
-            keys::USER_NAME => principal.user_name()?.into(),
-            keys::VIA_AWS_SERVICE => false.into(),
             "sts:externalid" => assumption?.external_id?.into(),
             "sts:rolesessionname" => assumption?.session_name.into(),
-            _ => return None,
+            _ => return self.asking.condition_values(key),
         })
     }
 }

@@ -39,6 +39,7 @@ use crate::call::Call;
 use crate::engine::{Protocol, Reply, Route, Step};
 use crate::error::KmsError;
 use crate::name::AccountId;
+use crate::permit::Asking;
 use crate::sigv4::Service;
 use crate::state::{Change, State};
 
@@ -55,6 +56,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// What an operation works with.
 struct Context<'a> {
     state: &'a State,
+    call: &'a Call<'a>,
     caller: &'a Caller,
     action: Action,
     now: Timestamp,
@@ -142,6 +144,7 @@ fn answer(
     event.parameters(parameters.shown());
     let mut context = Context {
         state,
+        call,
         caller: &caller,
         action,
         now,
@@ -188,6 +191,17 @@ impl Context<'_> {
     /// The caller's account, in which everything happens.
     fn account(&self) -> AccountId {
         self.caller.principal.account()
+    }
+
+    /// Who asks, where, how and when.
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            principal: &self.caller.principal,
+            region: &self.caller.region,
+            call: self.call,
+            now: self.now,
+            state: self.state,
+        }
     }
 
     /// An answer with a result, and what is to be stored first.

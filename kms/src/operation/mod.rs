@@ -40,6 +40,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::Event;
 use crate::authentication::Caller;
+use crate::call::Call;
 use crate::engine::EngineConfig;
 use crate::error::KmsError;
 use crate::key_pair::{KeyPairSource, PreparedKeyPair};
@@ -54,6 +55,7 @@ use resolve::{Found, Names};
 /// What an operation works with.
 pub(crate) struct Context<'a> {
     pub(crate) state: &'a State,
+    pub(crate) call: &'a Call<'a>,
     pub(crate) caller: &'a Caller,
     pub(crate) now: Timestamp,
     pub(crate) random: &'a mut dyn CryptoRng,
@@ -277,11 +279,12 @@ impl Context<'_> {
         }
     }
 
-    /// Who asks, where and when.
+    /// Who asks, where, how and when.
     fn asking(&self) -> Asking<'_> {
         Asking {
             principal: &self.caller.principal,
             region: &self.caller.region,
+            call: self.call,
             now: self.now,
             state: self.state,
         }

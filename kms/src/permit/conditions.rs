@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use attestation::{Timestamp, VerifiedDocument};
 
+use crate::audit::iso8601;
 use crate::grant::{Grant, Grantee};
 use crate::key::Key;
 use crate::name::{AliasName, Region};
@@ -114,7 +115,7 @@ impl RequestContext for Asked<'_> {
         }
         match key.split_once(':')? {
             ("kms", name) => self.of_kms(name),
-            ("aws", name) => self.of_aws(name),
+            ("aws", _) => self.of_aws(key),
             _ => None,
         }
     }
@@ -160,7 +161,7 @@ impl Asked<'_> {
             "resourcealiases" => self.resource_aliases(self.key?),
             "retiringprincipal" => principal(asked.grant?.retiring.as_ref()?)?.into(),
             "rotationperiodindays" => asked.rotation_period_in_days?.to_string().into(),
-            "validto" => crate::audit::iso8601(asked.valid_to?).into(),
+            "validto" => iso8601(asked.valid_to?).into(),
             "wrappingalgorithm" => asked.wrapping_algorithm?.as_str().into(),
             "wrappingkeyspec" => asked.wrapping_key_spec?.as_str().into(),
             "schedulekeydeletionpendingwindowindays" => {
@@ -171,36 +172,23 @@ impl Asked<'_> {
         })
     }
 
-    /// The global condition keys, as far as they make sense here. The client's address and whether
-    /// it uses TLS are not known where policies are evaluated, and are absent.
-    fn of_aws(&self, name: &str) -> Option<Values<'_>> {
-        if let Some(tag) = name.strip_prefix("resourcetag/") {
+    /// The global condition keys, as far as they make sense here.
+    fn of_aws(&self, key: &str) -> Option<Values<'_>> {
+        if let Some(tag) = key.strip_prefix(keys::RESOURCE_TAG_PREFIX) {
             let mut tags = self.key?.tags.iter();
             let (_, value) = tags.find(|(key, _)| keys::same(key, tag))?;
             return Some(value.as_str().into());
         }
-        if let Some(tag) = name.strip_prefix("requesttag/") {
+        if let Some(tag) = key.strip_prefix(keys::REQUEST_TAG_PREFIX) {
             let mut tags = self.conditions.request_tags?.iter();
             let (_, value) = tags.find(|(key, _)| keys::same(key, tag))?;
             return Some(value.as_str().into());
         }
-        Some(match name {
-            "currenttime" => crate::audit::iso8601(self.asking.now).into(),
-            "epochtime" => self.asking.now.as_secs().to_string().into(),
-            "principalaccount" => self.asking.principal.account().to_string().into(),
-            "principalarn" => self.asking.principal.policy_arn().into(),
-            "principalisawsservice" | "viaawsservice" => false.into(),
-            "principaltype" => self.asking.principal.type_name().into(),
-            "requestedregion" => self.asking.region.as_str().into(),
-            "resourceaccount" => self.key?.account().to_string().into(),
-            "tagkeys" => self.tag_keys()?,
-            "tokenissuetime" => {
-                crate::audit::iso8601(self.asking.principal.as_session()?.issued).into()
-            }
-            "userid" => self.asking.principal.principal_id().into(),
-            "username" => self.asking.principal.user_name()?.into(),
-            _ => return None,
-        })
+        match key {
+            keys::RESOURCE_ACCOUNT => Some(self.key?.account().to_string().into()),
+            keys::TAG_KEYS => self.tag_keys(),
+            _ => self.asking.condition_values(key),
+        }
     }
 
     /// The keys of the tags in a request that has any.
@@ -268,6 +256,33 @@ impl Asked<'_> {
             .state
             .aliases_of(key.account(), key.region(), key.id());
         aliases.map(|alias| alias.name.as_str()).collect()
+    }
+}
+
+impl Asking<'_> {
+    /// The condition keys of every call: who makes it, for which region, how and when. The client's
+    /// address is what the host says it is, and is absent.
+    pub(crate) fn condition_values(&self, key: &str) -> Option<Values<'_>> {
+        let principal = self.principal;
+        Some(match key {
+            keys::CURRENT_TIME => iso8601(self.now).into(),
+            keys::EPOCH_TIME => self.now.as_secs().to_string().into(),
+            keys::MULTI_FACTOR_AUTH_PRESENT => principal.as_session().map(|_| false)?.into(),
+            keys::PRINCIPAL_ACCOUNT => principal.account().to_string().into(),
+            keys::PRINCIPAL_ARN => principal.policy_arn().into(),
+            keys::PRINCIPAL_IS_AWS_SERVICE | keys::VIA_AWS_SERVICE => false.into(),
+            keys::PRINCIPAL_TYPE => principal.type_name().into(),
+            keys::REQUESTED_REGION => self.region.as_str().into(),
+            keys::SECURE_TRANSPORT => self.call.is_encrypted.into(),
+            keys::TOKEN_ISSUE_TIME => iso8601(principal.as_session()?.issued).into(),
+            keys::USER_AGENT => {
+                let agent = self.call.headers.get(http::header::USER_AGENT)?;
+                agent.to_str().ok()?.into()
+            }
+            keys::USER_ID => principal.principal_id().into(),
+            keys::USER_NAME => principal.user_name()?.into(),
+            _ => return None,
+        })
     }
 }
 

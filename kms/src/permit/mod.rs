@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use attestation::Timestamp;
 
+use crate::call::Call;
 use crate::grant::GrantId;
 use crate::key::Key;
 use crate::name::Region;
@@ -147,6 +148,8 @@ pub struct Asking<'a> {
     pub principal: &'a Principal,
     /// The region called.
     pub region: &'a Region,
+    /// How.
+    pub call: &'a Call<'a>,
     /// When.
     pub now: Timestamp,
     /// Grants and aliases are looked up here.

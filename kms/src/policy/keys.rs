@@ -42,10 +42,15 @@ keys! {
     CURRENT_TIME = "aws:currenttime";
     /// `aws:EpochTime`, a date in seconds since 1970: when the request came.
     EPOCH_TIME = "aws:epochtime";
+    /// `aws:MultiFactorAuthPresent`, `true` or `false`: of temporary credentials, which here never
+    /// come with a second factor.
+    MULTI_FACTOR_AUTH_PRESENT = "aws:multifactorauthpresent";
     /// `aws:PrincipalAccount`, text: the caller's account.
     PRINCIPAL_ACCOUNT = "aws:principalaccount";
     /// `aws:PrincipalArn`, an ARN: the user, the role (not the session), or the account's root.
     PRINCIPAL_ARN = "aws:principalarn";
+    /// `aws:PrincipalIsAWSService`, `true` or `false`: whether a service of AWS calls. Never here.
+    PRINCIPAL_IS_AWS_SERVICE = "aws:principalisawsservice";
     /// `aws:PrincipalTag/<key>`, text: a tag of the user or the role.
     PRINCIPAL_TAG_PREFIX = "aws:principaltag/";
     /// `aws:PrincipalType`, text: `Account`, `User` or `AssumedRole`.

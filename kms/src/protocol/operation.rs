@@ -144,6 +144,7 @@ mod tests {
                 method: &method,
                 uri: &Uri::from_static("/"),
                 headers: &headers,
+                is_encrypted: false,
                 body: b"{}",
                 authority: "localhost",
             })

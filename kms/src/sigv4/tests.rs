@@ -113,6 +113,7 @@ impl Received {
             method: &self.method,
             uri: &self.uri,
             headers: &self.headers,
+            is_encrypted: false,
             body: &self.body,
             authority: &self.authority,
         }

@@ -188,6 +188,29 @@ fn a_deny_is_final() {
 }
 
 #[test]
+fn a_policy_can_ask_how_a_call_comes() {
+    let mut server = server();
+    let insecure = deny("kms:*", json!({"Bool": {"aws:SecureTransport": "false"}}));
+    let agent = json!({"StringLike": {"aws:UserAgent": "claviger-tests/*"}});
+    let statement = with_condition(allow("bob", "kms:GenerateDataKey"), agent);
+    let key = create_key(&mut server, &policy(std::slice::from_ref(&statement)));
+    let request = json!({"KeyId": key, "KeySpec": "AES_256"});
+    server
+        .call_as(&bob(), "GenerateDataKey", request.clone())
+        .ok();
+    let policy = policy(&[statement, insecure]).to_string();
+    let put = json!({
+        "KeyId": key, "Policy": policy, "BypassPolicyLockoutSafetyCheck": true,
+    });
+    server.call("PutKeyPolicy", put).ok_empty();
+    let answer = server.call_as(&bob(), "GenerateDataKey", request.clone());
+    denied(&answer, "with an explicit deny in a resource-based policy");
+    server
+        .call_as(&bob().over_tls(), "GenerateDataKey", request)
+        .ok();
+}
+
+#[test]
 fn a_policy_can_require_keys_of_the_encryption_context() {
     let mut server = server();
     let required = json!({

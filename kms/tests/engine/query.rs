@@ -89,7 +89,7 @@ impl Server {
             access_key_id: text(&answer, "AccessKeyId"),
             secret: text(&answer, "SecretAccessKey"),
             token: Some(text(&answer, "SessionToken")),
-            region: client.region.clone(),
+            ..client.clone()
         }
     }
 }

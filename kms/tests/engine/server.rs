@@ -77,6 +77,7 @@ pub(crate) struct Client {
     pub(crate) secret: String,
     pub(crate) token: Option<String>,
     pub(crate) region: String,
+    pub(crate) scheme: &'static str,
 }
 
 impl Client {
@@ -87,6 +88,15 @@ impl Client {
             secret: format!("secret-access-key-of-{user}-0123456789"),
             token: None,
             region: REGION.to_owned(),
+            scheme: "http",
+        }
+    }
+
+    /// The same client calling over TLS.
+    pub(crate) fn over_tls(&self) -> Self {
+        Self {
+            scheme: "https",
+            ..self.clone()
         }
     }
 
@@ -346,6 +356,9 @@ pub(crate) fn signed(
     request
         .headers_mut()
         .insert("x-amz-target", target.parse().unwrap());
+    *request.uri_mut() = format!("{}://127.0.0.1:8080/", client.scheme)
+        .parse()
+        .unwrap();
     sign_for("kms", client, request, now)
 }
 
@@ -404,6 +417,7 @@ pub(crate) fn as_call(request: &http::Request<Vec<u8>>) -> Call<'_> {
         method: request.method(),
         uri: request.uri(),
         headers: request.headers(),
+        is_encrypted: request.uri().scheme_str() == Some("https"),
         body: request.body(),
         authority: request.headers()["host"].to_str().unwrap(),
     }
