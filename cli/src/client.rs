@@ -120,7 +120,11 @@ impl Endpoint {
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), ClientError>
+/// Sends one request over a connection and reads the whole answer.
+pub(crate) async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<(u16, Bytes), ClientError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

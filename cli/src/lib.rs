@@ -1,6 +1,7 @@
 //! The `claviger` command: a simulated key server in one command (`dev`), the
-//! attested data key played on screen (`demo`), and attestation documents for
-//! anyone's tests (`attest`).
+//! attested data key played on screen (`demo`), attestation documents for
+//! anyone's tests (`attest`), and a CA bundle for the one enclave that is meant
+//! (`trust`).
 //!
 //! The same binary also starts the enclave and the host proxy (two hidden
 //! subcommands around their libraries' entry points), so that one file on the
@@ -16,6 +17,7 @@ mod process;
 mod random;
 mod screen;
 pub mod server;
+pub mod trust;
 
 use std::process::ExitCode;
 
@@ -38,6 +40,8 @@ enum Command {
     /// Make, print, verify attestation documents, and open what was sealed to one
     #[command(subcommand)]
     Attest(attest::Command),
+    /// Verify the enclave behind an endpoint, then write the CA bundle that stands for it
+    Trust(trust::Options),
     /// Run the enclave process (started by `dev`)
     #[command(hide = true)]
     Enclave(part::EnclaveOptions),
@@ -53,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Dev(options) => runtime(dev::run(options)),
         Command::Demo(options) => runtime(demo::run(options)),
         Command::Attest(command) => attest::run(command),
+        Command::Trust(options) => runtime(trust::run(options)),
         Command::Enclave(options) => return part::enclave(options),
         Command::HostProxy(options) => return part::host_proxy(options),
     };

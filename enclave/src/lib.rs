@@ -7,7 +7,8 @@
 //! - `driver` gives each call to the engine in `kms`, on the task it arrived on, on a thread for
 //!   slow ones, or through the `writer`, which makes changes durable before it lets answers go;
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
-//! - `nsm`, `random` and `clock` are where identity, randomness and time come from;
+//! - `nsm`, `random` and `clock` are where attestation, randomness and time come from, and
+//!   `identity` is what the enclave says of itself in its own documents;
 //! - `opening` and `root_key` get from a store to a state.
 //!
 //! Nothing here knows what a policy means or how a key is encrypted; everything that does is in
@@ -22,6 +23,7 @@ mod driver;
 mod error;
 mod health;
 mod http;
+mod identity;
 mod log;
 mod nsm;
 mod opening;
@@ -55,6 +57,10 @@ use crate::driver::{Driver, Stepper};
 pub use crate::error::EnclaveError;
 use crate::health::Health;
 use crate::http::Server;
+pub use crate::identity::{
+    ATTESTATION_PATH, Freshness, MAX_NONCE_SIZE, MEDIA_TYPE, Statement, TlsStatement,
+};
+use crate::identity::{Identity, PublicIdentity};
 use crate::log::Notice;
 pub use crate::log::log_to_stderr;
 use crate::opening::Opened;
@@ -62,7 +68,7 @@ pub use crate::program::main;
 use crate::random::Random;
 use crate::store::Store;
 pub use crate::tls::{AWS_REGIONS, TlsError};
-use crate::tls::{Authority, ServerCertificate};
+use crate::tls::{Issuance, ServerCertificate};
 use crate::writer::{Current, Writer};
 
 /// Runs an enclave until `shutdown` is ready, and then until the requests in work are answered and
@@ -110,12 +116,18 @@ impl Running {
         if let Some(seed) = &config.seed {
             opened.apply(seed, config.account).await?;
         }
+        let simulated = verifier.roots().iter().filter(|root| root.is_simulated());
+        let identity = Arc::new(Identity::new(nsm.clone(), simulated.count()));
         let tls = match &config.tls {
-            Some(tls) => Some(Https::start(
-                opened.tls_authority().await?,
-                &tls.names,
-                clock,
-            )?),
+            Some(tls) => {
+                let issuance = Issuance {
+                    authority: opened.tls_authority().await?,
+                    names: tls.names.clone(),
+                    identity: Arc::clone(&identity),
+                    clock,
+                };
+                Some(Https::start(issuance).await?)
+            }
             None => None,
         };
 
@@ -157,6 +169,10 @@ impl Running {
             store: opened.store,
         };
         let driver = Arc::new(Driver::new(stepper, waiting, &limits));
+        let identity = PublicIdentity {
+            identity,
+            certificate: tls.as_ref().map(|https| Arc::clone(&https.certificate)),
+        };
         let (acceptor, renewal) = tls.map(|https| (https.acceptor, https.renewal)).unzip();
         Notice::Serving {
             address: config.listen,
@@ -166,7 +182,7 @@ impl Running {
         Ok(Self {
             listener,
             shutdown_time: limits.shutdown_time(),
-            server: Server::new(driver, health, limits, acceptor),
+            server: Server::new(driver, health, identity, limits, acceptor),
             writer: Task::spawn(writer.run()),
             audit: Task::spawn(delivery.run()),
             renewal,
@@ -237,21 +253,20 @@ impl<T> Drop for Task<T> {
 /// HTTPS, with a certificate that is renewed while serving.
 struct Https {
     acceptor: TlsAcceptor,
+    certificate: Arc<ServerCertificate>,
     ca_pem: String,
     renewal: Task<()>,
 }
 
 impl Https {
-    fn start(authority: Authority, names: &[String], clock: Clock) -> Result<Self, TlsError> {
-        let certificate = Arc::new(ServerCertificate::new(authority.issue(names, clock.now())?));
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificate))?));
-        let ca_pem = authority.certificate_pem().to_owned();
-        let names = names.to_vec();
-        let renewal = Task::spawn(tls::renew(authority, names, clock, certificate));
+    async fn start(issuance: Issuance) -> Result<Self, EnclaveError> {
+        let certificate = Arc::new(issuance.issue().await?);
+        let config = tls::server_config(Arc::clone(&certificate)).map_err(TlsError::from)?;
         Ok(Self {
-            acceptor,
-            ca_pem,
-            renewal,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            ca_pem: issuance.authority.certificate_pem().to_owned(),
+            renewal: Task::spawn(issuance.renew(Arc::clone(&certificate))),
+            certificate,
         })
     }
 }

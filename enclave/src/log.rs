@@ -94,6 +94,8 @@ pub(crate) enum Notice {
     CertificateRenewed,
     /// A new server certificate could not be made; tried again.
     CertificateFailed,
+    /// The security module gave no document for a stranger.
+    AttestationFailed,
     /// The process was asked to end.
     ShuttingDown,
     /// Some requests did not finish in time.
@@ -127,6 +129,7 @@ impl Notice {
             Self::AuditBack => info!(target: TARGET, "the host takes audit events again"),
             Self::CertificateRenewed => info!(target: TARGET, "new server certificate"),
             Self::CertificateFailed => error!(target: TARGET, "a new server certificate could not be made"),
+            Self::AttestationFailed => error!(target: TARGET, "the Nitro security module gave no attestation document"),
             Self::ShuttingDown => info!(target: TARGET, "shutting down"),
             Self::ShutdownImpatient { connections } => warn!(target: TARGET, connections = safe(connections), "connections cut: they did not finish in time"),
             Self::AuditLost { events } => error!(target: TARGET, events = safe(events), "audit events are lost: the host did not take them in time"),

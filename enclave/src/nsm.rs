@@ -55,7 +55,8 @@ impl NsmHandle {
         Ok(random.await??)
     }
 
-    async fn ask<T: Send + 'static>(
+    /// Has the module do something, after what was asked of it before.
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         request: impl FnOnce(&mut dyn Nsm) -> T + Send + 'static,
     ) -> Result<T, EnclaveError> {

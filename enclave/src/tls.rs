@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use attestation::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SanType,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    PublicKeyData as _, SanType,
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -23,6 +24,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
+use crate::error::EnclaveError;
+use crate::identity::{self, Identity, TlsStatement};
 use crate::log::Notice;
 
 /// The sealed record that holds the authority: its certificate and key, PEM one after the other.
@@ -33,8 +36,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the authority's certificate is valid.
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(10 * 365);
 
-/// How long a server certificate is valid; a new one comes after a third of it.
-pub(crate) const SERVER_LIFE: Duration = DAY.saturating_mul(9);
+/// How long a server certificate is valid.
+const SERVER_LIFE: Duration = DAY.saturating_mul(9);
+
+/// When a new server certificate comes. The chain of the document in it is valid for three hours
+/// at most, as NSM certificates are.
+const RENEWAL: Duration = Duration::from_secs(30 * 60);
 
 /// How far in the past validity begins, for clients whose clock is behind.
 const BACKDATE: Duration = DAY;
@@ -149,9 +156,23 @@ impl Authority {
         &self.certificate_pem
     }
 
-    /// Makes a key for the server and a short-lived certificate for it.
-    pub(crate) fn issue(&self, names: &[String], now: Timestamp) -> Result<CertifiedKey, TlsError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    /// What a statement says of this authority and a key of the server.
+    pub(crate) fn statement(&self, key: &ServerKey) -> TlsStatement {
+        TlsStatement {
+            ca_sha256: identity::sha256(&self.certificate),
+            key_sha256: identity::sha256(&key.0.subject_public_key_info()),
+        }
+    }
+
+    /// Makes a short-lived certificate for a key of the server. A document that names the key goes
+    /// into an extension of it.
+    pub(crate) fn issue(
+        &self,
+        ServerKey(key): ServerKey,
+        names: &[String],
+        now: Timestamp,
+        document: &[u8],
+    ) -> Result<CertifiedKey, TlsError> {
         let mut params = CertificateParams::default();
         set_validity(&mut params, now, SERVER_LIFE);
         params.distinguished_name = named("Claviger");
@@ -159,11 +180,23 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
+        let content = identity::extension_content(document);
+        let evidence = CustomExtension::from_oid_content(&identity::EXTENSION, content);
+        params.custom_extensions = vec![evidence];
         let certificate = params.signed_by(&key, &self.issuer)?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let key = aws_lc_rs::sign::any_supported_type(&key)?;
         let chain = vec![certificate.der().clone(), self.certificate.clone()];
         Ok(CertifiedKey::new(chain, key))
+    }
+}
+
+/// A key pair of the server that there is no certificate for yet.
+pub(crate) struct ServerKey(KeyPair);
+
+impl ServerKey {
+    pub(crate) fn generate() -> Result<Self, TlsError> {
+        Ok(Self(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?))
     }
 }
 
@@ -225,16 +258,37 @@ fn subject_alt_name(name: &str) -> Option<SanType> {
 }
 
 /// The server certificate in use, which can be replaced while serving.
-pub(crate) struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
+pub(crate) struct ServerCertificate(RwLock<InUse>);
+
+#[derive(Clone)]
+struct InUse {
+    key: Arc<CertifiedKey>,
+    statement: TlsStatement,
+}
 
 impl ServerCertificate {
-    pub(crate) fn new(key: CertifiedKey) -> Self {
-        Self(RwLock::new(Arc::new(key)))
+    /// A key of the server with a certificate, and what documents say of them.
+    pub(crate) fn new(key: CertifiedKey, statement: TlsStatement) -> Self {
+        let key = Arc::new(key);
+        Self(RwLock::new(InUse { key, statement }))
     }
 
     /// Uses another certificate for the handshakes to come.
-    pub(crate) fn replace(&self, key: CertifiedKey) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    fn replace(&self, other: Self) {
+        let other = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
+    }
+
+    /// What documents say of the keys in use.
+    pub(crate) fn statement(&self) -> TlsStatement {
+        self.in_use().statement
+    }
+
+    fn in_use(&self) -> InUse {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -246,8 +300,7 @@ impl std::fmt::Debug for ServerCertificate {
 
 impl ResolvesServerCert for ServerCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let key = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&key))
+        Some(self.in_use().key)
     }
 }
 
@@ -264,22 +317,37 @@ pub(crate) fn server_config(
     Ok(config)
 }
 
-/// Replaces the server's certificate from time to time, long before it expires.
-pub(crate) async fn renew(
-    authority: Authority,
-    names: Vec<String>,
-    clock: Clock,
-    certificate: Arc<ServerCertificate>,
-) {
-    loop {
-        tokio::time::sleep(SERVER_LIFE / 3).await;
-        match authority.issue(&names, clock.now()) {
-            Ok(key) => {
-                certificate.replace(key);
-                Notice::CertificateRenewed.log();
+/// Makes the server's certificates.
+pub(crate) struct Issuance {
+    pub(crate) authority: Authority,
+    pub(crate) names: Vec<String>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) clock: Clock,
+}
+
+impl Issuance {
+    /// A new key of the server, attested and certified.
+    pub(crate) async fn issue(&self) -> Result<ServerCertificate, EnclaveError> {
+        let key = ServerKey::generate()?;
+        let statement = self.authority.statement(&key);
+        let document = self.identity.document(Some(statement), None).await?;
+        let now = self.clock.now();
+        let key = self.authority.issue(key, &self.names, now, &document)?;
+        Ok(ServerCertificate::new(key, statement))
+    }
+
+    /// Replaces the server's certificate from time to time, long before it expires.
+    pub(crate) async fn renew(self, certificate: Arc<ServerCertificate>) {
+        loop {
+            tokio::time::sleep(RENEWAL).await;
+            match self.issue().await {
+                Ok(issued) => {
+                    certificate.replace(issued);
+                    Notice::CertificateRenewed.log();
+                }
+                // Its life is many times as long, so there are as many further attempts.
+                Err(_) => Notice::CertificateFailed.log(),
             }
-            // Two thirds of its life are left, and two more attempts.
-            Err(_) => Notice::CertificateFailed.log(),
         }
     }
 }
@@ -295,6 +363,16 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    const DOCUMENT: &[u8] = b"an attestation document";
+
+    fn issue(
+        authority: &Authority,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<CertifiedKey, TlsError> {
+        authority.issue(ServerKey::generate().unwrap(), names, now, DOCUMENT)
+    }
 
     fn verify(authority: &Authority, key: &CertifiedKey, name: &str, at: Timestamp) -> bool {
         let mut roots = RootCertStore::empty();
@@ -314,7 +392,7 @@ mod tests {
     fn certificates_verify_for_their_names_while_they_last() {
         let (authority, _) = Authority::generate(NOW).unwrap();
         let names = ["kms.example.test", "*.internal.test", "10.0.0.7"].map(str::to_owned);
-        let key = authority.issue(&names, NOW).unwrap();
+        let key = issue(&authority, &names, NOW).unwrap();
         for name in [
             "localhost",
             "127.0.0.1",
@@ -339,10 +417,26 @@ mod tests {
         let after = Authority::from_secret(&secret).unwrap();
         assert_eq!(before.certificate_pem(), after.certificate_pem());
         assert_eq!(before.certificate, after.certificate);
-        let key = after.issue(&[], NOW + AUTHORITY_LIFE / 2).unwrap();
+        let key = issue(&after, &[], NOW + AUTHORITY_LIFE / 2).unwrap();
         assert!(verify(&before, &key, "localhost", NOW + AUTHORITY_LIFE / 2));
         let (other, _) = Authority::generate(NOW).unwrap();
         assert!(!verify(&other, &key, "localhost", NOW + AUTHORITY_LIFE / 2));
+    }
+
+    #[test]
+    fn a_certificate_carries_the_document_and_the_statement_names_its_key() {
+        let (authority, _) = Authority::generate(NOW).unwrap();
+        let key = ServerKey::generate().unwrap();
+        let statement = authority.statement(&key);
+        let certified = authority.issue(key, &[], NOW, DOCUMENT).unwrap();
+        let certificate = &certified.cert[0];
+        let holds = |part: &[u8]| certificate.windows(part.len()).any(|window| window == part);
+        // 1.3.6.1.5.5.7.1.35 in DER, and the octets of the extension's value.
+        assert!(holds(&[0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 1, 35]));
+        assert!(holds(&identity::extension_content(DOCUMENT)));
+        let public_key = certified.key.public_key().unwrap();
+        assert_eq!(statement.key_sha256, identity::sha256(&public_key));
+        assert_eq!(statement.ca_sha256, identity::sha256(&certified.cert[1]));
     }
 
     #[test]
@@ -358,7 +452,7 @@ mod tests {
     fn a_name_that_is_none_is_an_error() {
         let (authority, _) = Authority::generate(NOW).unwrap();
         for name in ["", "a b", "https://kms.test", "*.", "ä.test"] {
-            let issued = authority.issue(&[name.to_owned()], NOW);
+            let issued = issue(&authority, &[name.to_owned()], NOW);
             assert!(matches!(issued, Err(TlsError::Name(_))), "{name}");
         }
     }

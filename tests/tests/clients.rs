@@ -63,6 +63,11 @@ fn tls_and_http2() {
 }
 
 #[test]
+fn the_enclaves_own_identity() {
+    suite::pytest("test_trust.py");
+}
+
+#[test]
 fn audit() {
     suite::pytest("test_audit.py");
 }

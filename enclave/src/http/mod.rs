@@ -27,10 +27,15 @@ use crate::config::Limits;
 use crate::counters::add;
 use crate::driver::Driver;
 use crate::health::Health;
+use crate::identity::{self, PublicIdentity};
 use crate::log::Notice;
 
 /// The header by which SDKs name a request in their logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// What a client learns that asks for a document without a nonce, which would not be known to be new.
+const NONCE_NEEDED: &str =
+    "Give a nonce of 1 to 64 bytes in hexadecimal: GET /attestation?nonce=0123456789abcdef\n";
 
 /// The wait after a connection could not be accepted, usually for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -42,6 +47,7 @@ type Response = http::Response<Full<Bytes>>;
 pub(crate) struct Server {
     driver: Arc<Driver>,
     health: Health,
+    identity: PublicIdentity,
     bodies: BodyReader,
     limits: Limits,
     tls: Option<TlsAcceptor>,
@@ -51,12 +57,14 @@ impl Server {
     pub(crate) fn new(
         driver: Arc<Driver>,
         health: Health,
+        identity: PublicIdentity,
         limits: Limits,
         tls: Option<TlsAcceptor>,
     ) -> Self {
         Self {
             driver,
             health,
+            identity,
             bodies: BodyReader::new(&limits),
             limits,
             tls,
@@ -149,6 +157,21 @@ impl Server {
             .health
             .to_json(&self.driver.state(), self.driver.counters());
         self.answer(StatusCode::OK, "application/json", body.into())
+    }
+
+    /// The answer to `GET /attestation`: a new document with the nonce of the query.
+    async fn attestation(&self, query: Option<&str>) -> Response {
+        let Some(nonce) = identity::nonce(query) else {
+            return self.answer(StatusCode::BAD_REQUEST, "text/plain", NONCE_NEEDED.into());
+        };
+        match self.identity.document(nonce).await {
+            Ok(document) => self.answer(StatusCode::OK, identity::MEDIA_TYPE, document.into()),
+            Err(_) => {
+                Notice::AttestationFailed.log();
+                let text = "The Nitro security module gave no document. Try again.\n";
+                self.answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text.into())
+            }
+        }
     }
 
     fn answer(&self, status: StatusCode, content_type: &'static str, body: Bytes) -> Response {

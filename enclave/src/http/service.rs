@@ -13,6 +13,7 @@ use super::body::{BodyError, WholeBody};
 use super::wire::Activity;
 use super::{Response, Server};
 use crate::driver::Received;
+use crate::identity::ATTESTATION_PATH;
 
 /// What a client learns that speaks HTTP to a port for HTTPS.
 const TLS_NEEDED: &str =
@@ -50,6 +51,9 @@ impl Service {
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if reads && parts.uri.path() == link::HEALTH_PATH {
             return server.health();
+        }
+        if reads && !self.only_health && parts.uri.path() == ATTESTATION_PATH {
+            return server.attestation(parts.uri.query()).await;
         }
         let waits_for_permission = parts.headers.contains_key(header::EXPECT);
         let body = server.bodies.read(&mut body, waits_for_permission).await;

@@ -1,0 +1,242 @@
+//! Who this enclave is, for strangers: documents of its own that name its TLS keys.
+//!
+//! Every attestation document that the enclave asks for has a [`Statement`] for its user data, so
+//! whoever verifies one knows by which certificates to recognise this enclave from then on.
+//! `docs/attested-identity.md` has the bytes and says how to check them.
+
+use std::sync::Arc;
+
+use attestation::AttestationRequest;
+use der::Encode as _;
+use der::asn1::OctetStringRef;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::EnclaveError;
+use crate::nsm::NsmHandle;
+use crate::tls::ServerCertificate;
+
+/// Where a document is to be had: `GET /attestation?nonce=HEX`.
+pub const ATTESTATION_PATH: &str = "/attestation";
+
+/// The most bytes of a nonce that the enclave puts into a document for a stranger.
+pub const MAX_NONCE_SIZE: usize = 64;
+
+/// The media type of a document, as verifiers of several vendors' evidence name it (Veraison).
+pub const MEDIA_TYPE: &str = "application/aws-nitro-document";
+
+/// The certificate extension that holds a document: `id-pe-cmw` (RATS Conceptual Messages Wrapper,
+/// draft-ietf-rats-msg-wrap, section 4.4).
+pub(crate) const EXTENSION: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 35];
+
+/// The wrapper's indicator for evidence (the same draft, section 3.1).
+const EVIDENCE: u8 = 1 << 2;
+
+/// What an enclave says of itself in the user data of its documents: JSON, at most 512 bytes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Statement {
+    /// The version of this form: [`Statement::VERSION`].
+    pub claviger: u32,
+    /// What it can promise against the rollback of its whole store.
+    pub freshness: Freshness,
+    /// How many simulated roots it believes: above 0, anybody can open what it keeps.
+    pub simulated_roots: usize,
+    /// Its certificates; absent when it serves in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStatement>,
+}
+
+/// By which keys an enclave is to be recognised.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TlsStatement {
+    /// SHA-256 of the authority's certificate in DER, the last one of the server's chain.
+    #[serde(with = "hex::serde")]
+    pub ca_sha256: [u8; 32],
+    /// SHA-256 of the server's public key (SubjectPublicKeyInfo in DER).
+    #[serde(with = "hex::serde")]
+    pub key_sha256: [u8; 32],
+}
+
+/// What is known of the age of an enclave's state.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Freshness {
+    /// Nothing: a host that puts back an older copy of the whole store is not found out.
+    None,
+}
+
+impl Statement {
+    /// The only version there is.
+    pub const VERSION: u32 = 1;
+
+    fn new(simulated_roots: usize, tls: Option<TlsStatement>) -> Self {
+        Self {
+            claviger: Self::VERSION,
+            freshness: Freshness::None,
+            simulated_roots,
+            tls,
+        }
+    }
+
+    /// Reads the user data of a document. `None` if it is no statement of this version.
+    pub fn from_user_data(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes)
+            .ok()
+            .filter(|statement: &Self| statement.claviger == Self::VERSION)
+    }
+}
+
+/// The enclave's own documents.
+pub(crate) struct Identity {
+    nsm: NsmHandle,
+    simulated_roots: usize,
+}
+
+impl Identity {
+    pub(crate) fn new(nsm: NsmHandle, simulated_roots: usize) -> Self {
+        Self {
+            nsm,
+            simulated_roots,
+        }
+    }
+
+    /// A new document that names these TLS keys.
+    pub(crate) async fn document(
+        &self,
+        tls: Option<TlsStatement>,
+        nonce: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, EnclaveError> {
+        let statement = Statement::new(self.simulated_roots, tls);
+        let user_data = serde_json::to_vec(&statement)
+            .unwrap_or_else(|_| unreachable!("numbers and texts are JSON"));
+        let document = self.nsm.ask(move |nsm| {
+            nsm.attest(AttestationRequest {
+                public_key: None,
+                user_data: Some(&user_data),
+                nonce: nonce.as_deref(),
+            })
+        });
+        Ok(document.await??)
+    }
+}
+
+/// Documents for whoever asks, of an enclave that serves.
+pub(crate) struct PublicIdentity {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) certificate: Option<Arc<ServerCertificate>>,
+}
+
+impl PublicIdentity {
+    /// A new document with the stranger's nonce.
+    pub(crate) async fn document(&self, nonce: Vec<u8>) -> Result<Vec<u8>, EnclaveError> {
+        let tls = self.certificate.as_ref().map(|one| one.statement());
+        self.identity.document(tls, Some(nonce)).await
+    }
+}
+
+/// The nonce in the query of a request, 1 to [`MAX_NONCE_SIZE`] bytes in hexadecimal.
+pub(crate) fn nonce(query: Option<&str>) -> Option<Vec<u8>> {
+    let nonce = hex::decode(query?.strip_prefix("nonce=")?).ok()?;
+    (1..=MAX_NONCE_SIZE).contains(&nonce.len()).then_some(nonce)
+}
+
+/// The content of the certificate extension for a document: the wrapper's record
+/// `[type, value, indicator]` in CBOR, in an OCTET STRING.
+pub(crate) fn extension_content(document: &[u8]) -> Vec<u8> {
+    let mut record = Vec::with_capacity(document.len() + 64);
+    let mut encoder = minicbor::Encoder::new(&mut record);
+    // Writing to memory does not fail, nor does DER of less than 256 MiB.
+    let encoded = encoder
+        .array(3)
+        .and_then(|encoder| encoder.str(MEDIA_TYPE))
+        .and_then(|encoder| encoder.bytes(document))
+        .and_then(|encoder| encoder.u8(EVIDENCE));
+    debug_assert!(encoded.is_ok());
+    OctetStringRef::new(&record)
+        .and_then(|record| record.to_der())
+        .unwrap_or_default()
+}
+
+/// SHA-256, for the statement.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_short_json_and_is_read_back() {
+        let tls = TlsStatement {
+            ca_sha256: [0x11; 32],
+            key_sha256: [0x22; 32],
+        };
+        for (statement, text) in [
+            (
+                Statement::new(0, None),
+                r#"{"claviger":1,"freshness":"none","simulated_roots":0}"#.to_owned(),
+            ),
+            (
+                Statement::new(2, Some(tls)),
+                format!(
+                    r#"{{"claviger":1,"freshness":"none","simulated_roots":2,"tls":{{"ca_sha256":"{}","key_sha256":"{}"}}}}"#,
+                    "11".repeat(32),
+                    "22".repeat(32)
+                ),
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&statement).unwrap(), text);
+            assert!(text.len() <= 512);
+            assert_eq!(Statement::from_user_data(text.as_bytes()), Some(statement));
+        }
+    }
+
+    #[test]
+    fn other_user_data_is_no_statement() {
+        for text in [
+            "",
+            "{}",
+            "hello",
+            r#"{"claviger":2,"freshness":"none","simulated_roots":0}"#,
+            r#"{"claviger":1,"freshness":"perfect","simulated_roots":0}"#,
+            r#"{"claviger":1,"freshness":"none","simulated_roots":-1}"#,
+            r#"{"claviger":1,"freshness":"none","simulated_roots":0,"tls":{"ca_sha256":"00","key_sha256":"00"}}"#,
+        ] {
+            assert_eq!(Statement::from_user_data(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_has_1_to_64_bytes() {
+        let longest = "ab".repeat(MAX_NONCE_SIZE);
+        assert_eq!(nonce(Some("nonce=00fF")), Some(vec![0, 255]));
+        assert_eq!(
+            nonce(Some(&format!("nonce={longest}"))),
+            Some(vec![0xab; MAX_NONCE_SIZE])
+        );
+        for query in [
+            None,
+            Some(""),
+            Some("nonce="),
+            Some("nonce=0"),
+            Some("nonce=0g"),
+            Some("none=00"),
+            Some("nonce=00&x=1"),
+            Some(format!("nonce={longest}00").as_str()),
+        ] {
+            assert_eq!(nonce(query), None, "{query:?}");
+        }
+    }
+
+    /// OCTET STRING { [ "application/aws-nitro-document", h'010203', 4 ] }.
+    #[test]
+    fn the_extension_is_a_wrapped_record() {
+        let mut expected = vec![0x04, 38, 0x83, 0x78, 30];
+        expected.extend(b"application/aws-nitro-document");
+        expected.extend([0x43, 1, 2, 3, 4]);
+        expected[1] = u8::try_from(expected.len() - 2).unwrap();
+        assert_eq!(extension_content(&[1, 2, 3]), expected);
+    }
+}
