@@ -51,9 +51,6 @@ pub(super) fn create_grant(
     )?;
     let constraints = constraints(request.constraints.as_ref())?;
     require_service_constraints(&grantee, retiring.as_ref(), &constraints)?;
-    for named in std::iter::once(&grantee).chain(&retiring) {
-        require_principal(context, named)?;
-    }
 
     let found = context.find::<action::CreateGrant>(&request.key_id, Names::IdOrArn)?;
     let grant = Grant {
@@ -81,6 +78,10 @@ pub(super) fn create_grant(
         ..Conditions::default()
     };
     let permit = context.permit_found(action::CreateGrant, found, &conditions)?;
+    // Not earlier: who may not make grants must not learn which users and roles there are.
+    for named in std::iter::once(&grant.grantee).chain(&grant.retiring) {
+        require_principal(context, named)?;
+    }
     key_state::require(Row::CreateGrant, permit.key())?;
     require_fit(&grant, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
@@ -190,13 +191,13 @@ pub(super) fn retire_grant(
     context: &mut Context<'_>,
     request: &request::RetireGrant<'_>,
 ) -> Result<Outcome, KmsError> {
-    let (key, id) = match (&request.grant_token, &request.key_id, &request.grant_id) {
+    let (key, id, has_token) = match (&request.grant_token, &request.key_id, &request.grant_id) {
         (Some(token), None, None) => {
             let GrantName { key, id } = grant_token::read(context.state, token)
                 .ok_or_else(|| KmsError::InvalidGrantToken("Invalid grant token".into()))?;
-            (key, id)
+            (key, id, true)
         }
-        (None, Some(key), Some(id)) => (key.to_string(), grant_id(id)?),
+        (None, Some(key), Some(id)) => (key.to_string(), grant_id(id)?, false),
         _ => {
             return Err(KmsError::validation(
                 "Grant token OR (grant ID, key ID) must be specified",
@@ -204,12 +205,17 @@ pub(super) fn retire_grant(
         }
     };
     let found = context.find::<action::RetireGrant>(&key, Names::IdOrArn)?;
-    let grant = existing_grant(context, &found.key, id)?;
+    let grant = existing_grant(context, &found.key, id);
+    // Who has no right on the key learns of no grant, but whoever has its token knows of it.
+    if has_token && let Err(gone) = grant {
+        return Err(gone);
+    }
     let conditions = Conditions {
-        grant: Some(&grant),
+        grant: grant.as_deref().ok(),
         ..Conditions::default()
     };
     let permit = context.permit_found(action::RetireGrant, found, &conditions)?;
+    let grant = grant?;
     stop_if_dry_run(request.dry_run)?;
     context.event.changed(audit::key_id(permit.key().arn()));
     context.event.retired_grant(id);

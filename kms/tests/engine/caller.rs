@@ -454,5 +454,56 @@ fn every_operation_on(key: &str, blob: &Value) -> Vec<(&'static str, &'static st
                 "SharedSecretCiphertextBlob": blob,
             }),
         ),
+        (
+            "CreateGrant",
+            "CreateGrant",
+            json!({
+                "KeyId": key, "GranteePrincipal": "arn:aws:iam::123456789012:user/nobody",
+                "Operations": ["Decrypt"],
+            }),
+        ),
+        ("ListGrants", "ListGrants", json!({"KeyId": key})),
+        (
+            "RetireGrant",
+            "RetireGrant",
+            json!({"KeyId": key, "GrantId": "0".repeat(64)}),
+        ),
+        (
+            "RevokeGrant",
+            "RevokeGrant",
+            json!({"KeyId": key, "GrantId": "0".repeat(64)}),
+        ),
+        (
+            "GetKeyPolicy",
+            "GetKeyPolicy",
+            json!({"KeyId": key, "PolicyName": "default"}),
+        ),
+        (
+            "PutKeyPolicy",
+            "PutKeyPolicy",
+            json!({"KeyId": key, "PolicyName": "default", "Policy": "not a policy"}),
+        ),
+        ("ListKeyPolicies", "ListKeyPolicies", json!({"KeyId": key})),
+        (
+            "GetParametersForImport",
+            "GetParametersForImport",
+            json!({
+                "KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+                "WrappingKeySpec": "RSA_2048",
+            }),
+        ),
+        (
+            "ImportKeyMaterial",
+            "ImportKeyMaterial",
+            json!({
+                "KeyId": key, "ImportToken": blob, "EncryptedKeyMaterial": blob,
+                "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+            }),
+        ),
+        (
+            "DeleteImportedKeyMaterial",
+            "DeleteImportedKeyMaterial",
+            json!({"KeyId": key}),
+        ),
     ]
 }

@@ -226,8 +226,13 @@ fn those_whom_a_grant_names_may_retire_it() {
     let answer = server.call_as(&carol, "RetireGrant", json!({"GrantToken": token}));
     answer.ok_empty();
     assert_eq!(answer.event["additionalEventData"]["grantId"], id.as_str());
-    let (code, _) = server.call_as(&carol, "RetireGrant", by_id).error();
+    let by_token = json!({"GrantToken": token});
+    let (code, _) = server.call_as(&carol, "RetireGrant", by_token).error();
     assert_eq!(code, "NotFoundException");
+    let (code, _) = server.call("RetireGrant", by_id.clone()).error();
+    assert_eq!(code, "NotFoundException");
+    // It was the grant that let her.
+    denied(&mut server, &carol, "RetireGrant", by_id);
 
     let (_, token) = grant(&mut server, &key, &["Decrypt", "RetireGrant"], json!({}));
     server
