@@ -16,20 +16,49 @@ pub fn python() -> &'static Path {
         let requirements = crate::workspace().join("tests/python/requirements.txt");
         install("python", &[&requirements], |folder| {
             run(Command::new("python3").args(["-m", "venv"]).arg(folder));
-            let pip = || {
-                let mut pip = Command::new(folder.join("bin/python"));
-                pip.args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--no-input",
-                    "--disable-pip-version-check",
-                ]);
+            let install = || {
+                let mut pip = pip(folder, "install");
                 pip.arg("--requirement").arg(&requirements);
                 pip
             };
-            run_twice(pip);
+            run_twice(install);
+        })
+    })
+}
+
+/// A virtual environment with all of `tests/peers/requirements.txt`, and in its folder `sources` the
+/// unpacked sdists of `tests/peers/sources.txt`; returns its folder.
+///
+/// # Panics
+///
+/// When the packages can't be installed: a machine without them has not run the tests.
+pub fn peers() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let peers = crate::workspace().join("tests/peers");
+        let requirements = peers.join("requirements.txt");
+        let sources = peers.join("sources.txt");
+        install("peers", &[&requirements, &sources], |folder| {
+            run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+            run_twice(|| {
+                let mut pip = pip(folder, "install");
+                pip.arg("--requirement").arg(&requirements);
+                pip
+            });
+            let sdists = folder.join("sdists");
+            run_twice(|| {
+                let mut pip = pip(folder, "download");
+                pip.arg("--no-deps").arg("--dest").arg(&sdists);
+                pip.arg("--requirement").arg(&sources);
+                pip
+            });
+            let unpacked = folder.join("sources");
+            fs::create_dir(&unpacked).expect("a folder for the sources");
+            for sdist in fs::read_dir(&sdists).expect("the sdists") {
+                let sdist = sdist.expect("an sdist").path();
+                let mut tar = Command::new("tar");
+                run(tar.arg("-xzf").arg(sdist).arg("-C").arg(&unpacked));
+            }
         })
     })
 }
@@ -95,6 +124,20 @@ fn install(name: &str, lists: &[&Path], fill: impl FnOnce(&Path)) -> PathBuf {
     fill(&folder);
     fs::write(&stamp, wanted).expect("the stamp can be written");
     folder
+}
+
+/// The pip of a virtual environment, told what to do.
+fn pip(folder: &Path, subcommand: &str) -> Command {
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args([
+        "-m",
+        "pip",
+        subcommand,
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]);
+    pip
 }
 
 /// Registries fail now and then: one more try.

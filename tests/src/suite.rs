@@ -36,16 +36,38 @@ pub fn pytest(file: &str) {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("CLAVIGER_BIN", crate::claviger());
     let output = run(file, &mut command);
-    // "=== 12 passed, 1 skipped in 3.4s ===" closes the run.
-    let closing = output
-        .lines()
-        .rev()
-        .find(|line| line.contains(" in "))
-        .unwrap_or_default();
-    assert!(
-        counted(closing, "passed") > 0,
-        "{file}: no test passed: {closing:?}"
-    );
+    require_passed(file, &output);
+}
+
+/// Runs the tests that another emulator has for itself, and holds the outcome that
+/// `tests/peers/<name>.toml` tells: first as they are, then those that are mended.
+///
+/// # Panics
+///
+/// When the outcome is another one, or no test passed.
+pub fn peer(name: &str) {
+    let installed = clients::peers();
+    let tests = crate::workspace().join("tests");
+    let modules = [tests.join("peers"), tests.join("python")];
+    let modules = std::env::join_paths(modules).expect("paths without a colon");
+    for (log, options) in [
+        (name.to_owned(), &[][..]),
+        (format!("{name}-mended"), &["--mended"][..]),
+    ] {
+        let mut command = Command::new(installed.join("bin/python"));
+        command
+            .args(["-m", "pytest", "-p", "peer", "--peer", name])
+            .args(options)
+            .arg("--rootdir=.")
+            .arg("-c")
+            .arg(tests.join("peers/pytest.ini"))
+            .current_dir(installed.join("sources"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONPATH", &modules)
+            .env("CLAVIGER_BIN", crate::claviger());
+        let output = run(&log, &mut command);
+        require_passed(&log, &output);
+    }
 }
 
 /// Runs one file of `tests/node` with Node's own test runner, in an environment given by `configure`;
@@ -195,6 +217,20 @@ fn run(name: &str, command: &mut Command) -> String {
         status.unwrap_or_else(|| panic!("{name}: still running after {} s", TIMEOUT.as_secs()));
     assert!(status.success(), "{name}: {status}");
     output
+}
+
+/// Holds that a run of pytest had a test that passed.
+fn require_passed(name: &str, output: &str) {
+    // "=== 12 passed, 1 skipped in 3.4s ===" closes the run.
+    let closing = output
+        .lines()
+        .rev()
+        .find(|line| line.contains(" in "))
+        .unwrap_or_default();
+    assert!(
+        counted(closing, "passed") > 0,
+        "{name}: no test passed: {closing:?}"
+    );
 }
 
 /// The number before `word` in pytest's closing line.
