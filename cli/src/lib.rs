@@ -1,7 +1,8 @@
 //! The `claviger` command: a simulated key server in one command (`dev`), the
 //! attested data key played on screen (`demo`), attestation documents for
-//! anyone's tests (`attest`), and a CA bundle for the one enclave that is meant
-//! (`trust`).
+//! anyone's tests (`attest`), a CA bundle for the one enclave that is meant
+//! (`trust`), and the operators' part in the life of its root key (`genesis`,
+//! `unseal`).
 //!
 //! The same binary also starts the enclave and the host proxy (two hidden
 //! subcommands around their libraries' entry points), so that one file on the
@@ -12,6 +13,7 @@ pub mod client;
 pub mod credentials;
 pub mod demo;
 pub mod dev;
+pub mod operators;
 mod part;
 mod process;
 mod random;
@@ -42,6 +44,10 @@ enum Command {
     Attest(attest::Command),
     /// Verify the enclave behind an endpoint, then write the CA bundle that stands for it
     Trust(trust::Options),
+    /// Have a new enclave make its root key, in shares for its operators
+    Genesis(operators::GenesisOptions),
+    /// Give an operator's share to a sealed enclave
+    Unseal(operators::UnsealOptions),
     /// Run the enclave process (started by `dev`)
     #[command(hide = true)]
     Enclave(part::EnclaveOptions),
@@ -58,6 +64,8 @@ pub fn main() -> ExitCode {
         Command::Demo(options) => runtime(demo::run(options)),
         Command::Attest(command) => attest::run(command),
         Command::Trust(options) => runtime(trust::run(options)),
+        Command::Genesis(options) => runtime(operators::genesis(options)),
+        Command::Unseal(options) => runtime(operators::unseal(options)),
         Command::Enclave(options) => return part::enclave(options),
         Command::HostProxy(options) => return part::host_proxy(options),
     };

@@ -11,7 +11,7 @@ use attestation::{
     AttestationDocument, Pcrs, TrustRoot, VerifiedDocument, Verifier, VerifyOptions,
 };
 use clap::Args;
-use enclave::{ATTESTATION_PATH, Freshness, Statement};
+use enclave::{ATTESTATION_PATH, Freshness, Stage, Statement};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -41,6 +41,16 @@ const NONCE_SIZE: usize = 32;
 /// Options of `claviger trust`.
 #[derive(Args)]
 pub struct Options {
+    #[command(flatten)]
+    expected: Expected,
+    /// Where to write the CA bundle
+    #[arg(long, value_name = "PEM", default_value = "claviger-ca.pem")]
+    out: PathBuf,
+}
+
+/// Where an enclave is, and by what it is to be recognised.
+#[derive(Args)]
+pub struct Expected {
     /// The server, as https://HOST:PORT
     #[arg(value_name = "ENDPOINT", value_parser = authority)]
     authority: String,
@@ -62,14 +72,23 @@ pub struct Options {
     /// A simulated root to trust instead of AWS's (repeatable)
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
-    /// Where to write the CA bundle
-    #[arg(long, value_name = "PEM", default_value = "claviger-ca.pem")]
-    out: PathBuf,
 }
 
 /// A PCR's expected value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Measurement([u8; 48]);
+
+/// An enclave that is the expected one, and the way to it.
+pub(crate) struct Trusted {
+    /// Its document, an answer to our nonce.
+    pub(crate) document: Bytes,
+    pub(crate) verified: VerifiedDocument,
+    pub(crate) statement: Statement,
+    /// Its authority's certificate.
+    pub(crate) ca_pem: String,
+    /// Reaches this enclave or nobody.
+    pub(crate) endpoint: Endpoint,
+}
 
 /// Verifies the enclave behind an endpoint, and only then writes its CA bundle.
 ///
@@ -77,36 +96,73 @@ struct Measurement([u8; 48]);
 /// When the endpoint can't be reached, its document is not valid, or it is not the enclave that
 /// was expected. Then nothing is written.
 pub async fn run(options: Options) -> Result<(), Failure> {
-    let expected = expectations(&options)?;
-    let verifier = verifier(&options.root)?;
-
-    let mut nonce = [0; NONCE_SIZE];
-    system_random().fill_bytes(&mut nonce);
-    let answer = timeout(ANSWER_TIME, ask(&options.authority, &nonce));
-    let (chain, document) = answer.await.map_err(|_| client::ClientError::TimedOut)??;
-
-    let verified = verifier.verify(&document, now())?;
-    if verified.nonce() != Some(&nonce) {
-        return Err("the document is not an answer to this request: its nonce is another".into());
+    let trusted = options.expected.verify().await?;
+    if trusted.statement.stage != Stage::Serving {
+        return Err(
+            "the enclave has no root key yet, so its certificates are for its operators only: \
+             see `claviger genesis` and `claviger unseal`"
+                .into(),
+        );
     }
-    check_measurements(verified.pcrs(), &expected)?;
-    let statement = verified
-        .user_data()
-        .and_then(Statement::from_user_data)
-        .ok_or("the document's user data is not the statement of a Claviger enclave")?;
-    let ca = check_chain(&statement, &chain, &options.authority)?;
-
-    let pem = pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, ca)?;
-    let endpoint = Endpoint::https(&options.authority, pem.as_bytes())?;
-    if !endpoint.is_healthy().await {
+    if !trusted.endpoint.is_healthy().await {
         return Err("the server does not serve under the certificates it has attested".into());
     }
-    fs::write(&options.out, &pem)?;
-    report(&document, &verified, &statement, &options)
+    fs::write(&options.out, &trusted.ca_pem)?;
+    report(&trusted, &options.out)
+}
+
+impl Expected {
+    /// Asks for the enclave's document and verifies everything about it.
+    pub(crate) async fn verify(&self) -> Result<Trusted, Failure> {
+        let expected = expectations(self)?;
+        let verifier = self.verifier()?;
+        let nonce = nonce();
+        let answer = timeout(ANSWER_TIME, ask(&self.authority, &nonce)).await;
+        let (chain, document) = answer.map_err(|_| client::ClientError::TimedOut)??;
+
+        let verified = verifier.verify(&document, now())?;
+        if verified.nonce() != Some(&nonce) {
+            return Err(
+                "the document is not an answer to this request: its nonce is another".into(),
+            );
+        }
+        check_measurements(verified.pcrs(), &expected)?;
+        let statement = verified
+            .user_data()
+            .and_then(Statement::from_user_data)
+            .ok_or("the document's user data is not the statement of a Claviger enclave")?;
+        let ca = check_chain(&statement, &chain, &self.authority)?;
+        let ca_pem = pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, ca)?;
+        Ok(Trusted {
+            endpoint: Endpoint::https(&self.authority, ca_pem.as_bytes())?,
+            document,
+            verified,
+            statement,
+            ca_pem,
+        })
+    }
+
+    /// A verifier that believes AWS, or the simulated roots given instead.
+    pub(crate) fn verifier(&self) -> Result<Verifier, Failure> {
+        let roots = if self.root.is_empty() {
+            vec![TrustRoot::aws(), TrustRoot::aws_us_gov()]
+        } else {
+            let read = |path: &PathBuf| Ok(TrustRoot::simulated(&fs::read(path)?)?);
+            self.root.iter().map(read).collect::<Result<_, Failure>>()?
+        };
+        Ok(Verifier::new(roots, VerifyOptions::default()))
+    }
+}
+
+/// A new nonce.
+pub(crate) fn nonce() -> [u8; NONCE_SIZE] {
+    let mut nonce = [0; NONCE_SIZE];
+    system_random().fill_bytes(&mut nonce);
+    nonce
 }
 
 /// What the registers must be. To expect nothing would be to trust anybody's enclave.
-fn expectations(options: &Options) -> Result<Vec<(u16, Measurement)>, Failure> {
+fn expectations(options: &Expected) -> Result<Vec<(u16, Measurement)>, Failure> {
     let given = [
         (0, options.pcr0),
         (1, options.pcr1),
@@ -166,17 +222,6 @@ fn check_measurements(pcrs: &Pcrs, expected: &[(u16, Measurement)]) -> Result<()
         }
     }
     Ok(())
-}
-
-/// A verifier that believes AWS, or these simulated roots instead.
-fn verifier(roots: &[PathBuf]) -> Result<Verifier, Failure> {
-    let roots = if roots.is_empty() {
-        vec![TrustRoot::aws(), TrustRoot::aws_us_gov()]
-    } else {
-        let read = |path: &PathBuf| Ok(TrustRoot::simulated(&fs::read(path)?)?);
-        roots.iter().map(read).collect::<Result<_, Failure>>()?
-    };
-    Ok(Verifier::new(roots, VerifyOptions::default()))
 }
 
 /// Asks whoever answers for a document; gives the certificates of the connection with it.
@@ -291,32 +336,29 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-fn report(
-    document: &[u8],
-    verified: &VerifiedDocument,
-    statement: &Statement,
-    options: &Options,
-) -> Result<(), Failure> {
+fn report(trusted: &Trusted, out: &Path) -> Result<(), Failure> {
     let style = Style::detect();
-    let mut text = describe(&AttestationDocument::parse(document)?);
-    text += &format!("root          {}\n", hex::encode(verified.root().sha256()));
+    let mut text = describe(&AttestationDocument::parse(&trusted.document)?);
+    text += &format!(
+        "root          {}\n",
+        hex::encode(trusted.verified.root().sha256())
+    );
     text += &format!(
         "{}\n",
         style.good("valid, and the enclave that was expected")
     );
-    if verified.root().is_simulated() || statement.simulated_roots > 0 {
+    if trusted.verified.root().is_simulated() || trusted.statement.simulated_roots > 0 {
         let warning = "SIMULATED: nothing that this enclave keeps is protected";
         text += &format!("{}\n", style.bad(warning));
     }
-    if statement.freshness == Freshness::None {
+    if trusted.statement.freshness == Freshness::None {
         text += "freshness     none: its host could have put back an older copy of its store\n";
     }
-    let out = absolute(&options.out);
     text += &format!(
         "\n  export AWS_CA_BUNDLE={0}\n  export NODE_EXTRA_CA_CERTS={0}\n  \
-         export AWS_ENDPOINT_URL_KMS=https://{1}\n",
-        out.display(),
-        options.authority
+         export AWS_ENDPOINT_URL_KMS={1}\n",
+        absolute(out).display(),
+        trusted.endpoint.url()
     );
     Ok(print(&text)?)
 }

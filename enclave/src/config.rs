@@ -173,6 +173,9 @@ impl Default for Trust {
 pub enum RootKeyConfig {
     /// A file in clear, made if absent. Simulation only.
     DevFile(PathBuf),
+    /// Operators: `"quorum"`. The enclave starts without a key and waits for enough of their shares,
+    /// or, with an empty store, for the plan of a genesis.
+    Quorum,
 }
 
 /// Bounds on what clients and the host may use up.
@@ -279,11 +282,13 @@ pub(crate) fn refuse_simulation(config: &Config, simulated: bool) -> Result<(), 
     if cfg!(feature = "simulation") && simulated {
         return Ok(());
     }
-    let RootKeyConfig::DevFile(_) = &config.root_key;
     if config.seed.is_some() {
         return Err(EnclaveError::SimulationOnly("seed"));
     }
-    Err(EnclaveError::SimulationOnly("root_key.dev_file"))
+    match &config.root_key {
+        RootKeyConfig::DevFile(_) => Err(EnclaveError::SimulationOnly("root_key.dev_file")),
+        RootKeyConfig::Quorum => Ok(()),
+    }
 }
 
 /// Deserializes what parses from a string.

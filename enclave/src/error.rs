@@ -82,6 +82,12 @@ pub enum EnclaveError {
         /// The file of the root key.
         path: PathBuf,
     },
+    /// The store has a head, but no quorum is known that could give its root key.
+    #[error(
+        "the record store has no record of the quorum that holds its root key, or that of another \
+         one. Was it made with another kind of root key? Restore the store from a backup"
+    )]
+    QuorumMissing,
     /// The sealed records can't be opened, or are not complete.
     #[error("the sealed records can't be used: {0}. Nothing was changed in the store")]
     State(#[from] StateError),

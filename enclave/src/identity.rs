@@ -9,6 +9,7 @@ use std::sync::Arc;
 use attestation::AttestationRequest;
 use der::Encode as _;
 use der::asn1::OctetStringRef;
+use kms::state::RootKeyId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -37,6 +38,11 @@ const EVIDENCE: u8 = 1 << 2;
 pub struct Statement {
     /// The version of this form: [`Statement::VERSION`].
     pub claviger: u32,
+    /// Whether it has a root key.
+    pub stage: Stage,
+    /// The id of the root key that a sealed enclave needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_key_id: Option<String>,
     /// What it can promise against the rollback of its whole store.
     pub freshness: Freshness,
     /// How many simulated roots it believes: above 0, anybody can open what it keeps.
@@ -57,6 +63,58 @@ pub struct TlsStatement {
     pub key_sha256: [u8; 32],
 }
 
+/// How far an enclave is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Its store is empty: it waits for a genesis.
+    New,
+    /// It waits for shares of its root key.
+    Sealed,
+    /// It has its root key.
+    Serving,
+}
+
+/// Where an enclave stands with its root key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    pub(crate) stage: Stage,
+    pub(crate) root_key_id: Option<RootKeyId>,
+}
+
+impl Situation {
+    /// With a root key.
+    pub(crate) const SERVING: Self = Self {
+        stage: Stage::Serving,
+        root_key_id: None,
+    };
+}
+
+/// What an enclave says, in the user data of a document, of a genesis that it has made.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Receipt {
+    /// The version of this form: [`Statement::VERSION`].
+    pub claviger: u32,
+    /// SHA-256 of the result that the enclave answered with.
+    #[serde(with = "hex::serde")]
+    pub genesis_sha256: [u8; 32],
+}
+
+impl Receipt {
+    fn new(result: &[u8]) -> Self {
+        Self {
+            claviger: Statement::VERSION,
+            genesis_sha256: sha256(result),
+        }
+    }
+
+    /// Whether the user data of a document is the receipt for this result.
+    pub fn is_for(user_data: &[u8], result: &[u8]) -> bool {
+        serde_json::from_slice(user_data).is_ok_and(|receipt: Self| receipt == Self::new(result))
+    }
+}
+
 /// What is known of the age of an enclave's state.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,9 +128,11 @@ impl Statement {
     /// The only version there is.
     pub const VERSION: u32 = 1;
 
-    fn new(simulated_roots: usize, tls: Option<TlsStatement>) -> Self {
+    fn new(situation: Situation, simulated_roots: usize, tls: Option<TlsStatement>) -> Self {
         Self {
             claviger: Self::VERSION,
+            stage: situation.stage,
+            root_key_id: situation.root_key_id.map(|id| id.to_string()),
             freshness: Freshness::None,
             simulated_roots,
             tls,
@@ -91,13 +151,25 @@ impl Statement {
 pub(crate) struct Identity {
     nsm: NsmHandle,
     simulated_roots: usize,
+    situation: Situation,
+    public_key: Option<Vec<u8>>,
 }
 
 impl Identity {
-    pub(crate) fn new(nsm: NsmHandle, simulated_roots: usize) -> Self {
+    pub(crate) fn new(nsm: NsmHandle, simulated_roots: usize, situation: Situation) -> Self {
         Self {
             nsm,
             simulated_roots,
+            situation,
+            public_key: None,
+        }
+    }
+
+    /// With a key that others encrypt to: an RSA SubjectPublicKeyInfo in DER.
+    pub(crate) fn with_public_key(self, spki: &[u8]) -> Self {
+        Self {
+            public_key: Some(spki.to_vec()),
+            ..self
         }
     }
 
@@ -107,12 +179,30 @@ impl Identity {
         tls: Option<TlsStatement>,
         nonce: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, EnclaveError> {
-        let statement = Statement::new(self.simulated_roots, tls);
-        let user_data = serde_json::to_vec(&statement)
+        let statement = Statement::new(self.situation, self.simulated_roots, tls);
+        self.attest(&statement, nonce).await
+    }
+
+    /// A new document that stands for the result of a genesis.
+    pub(crate) async fn receipt(
+        &self,
+        result: &[u8],
+        nonce: Vec<u8>,
+    ) -> Result<Vec<u8>, EnclaveError> {
+        self.attest(&Receipt::new(result), Some(nonce)).await
+    }
+
+    async fn attest(
+        &self,
+        user_data: &impl Serialize,
+        nonce: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, EnclaveError> {
+        let user_data = serde_json::to_vec(user_data)
             .unwrap_or_else(|_| unreachable!("numbers and texts are JSON"));
+        let public_key = self.public_key.clone();
         let document = self.nsm.ask(move |nsm| {
             nsm.attest(AttestationRequest {
-                public_key: None,
+                public_key: public_key.as_deref(),
                 user_data: Some(&user_data),
                 nonce: nonce.as_deref(),
             })
@@ -173,15 +263,21 @@ mod tests {
             ca_sha256: [0x11; 32],
             key_sha256: [0x22; 32],
         };
+        let sealed = Situation {
+            stage: Stage::Sealed,
+            root_key_id: Some(RootKeyId::from_bytes([0x33; 16])),
+        };
         for (statement, text) in [
             (
-                Statement::new(0, None),
-                r#"{"claviger":1,"freshness":"none","simulated_roots":0}"#.to_owned(),
+                Statement::new(Situation::SERVING, 0, None),
+                r#"{"claviger":1,"stage":"serving","freshness":"none","simulated_roots":0}"#
+                    .to_owned(),
             ),
             (
-                Statement::new(2, Some(tls)),
+                Statement::new(sealed, 2, Some(tls)),
                 format!(
-                    r#"{{"claviger":1,"freshness":"none","simulated_roots":2,"tls":{{"ca_sha256":"{}","key_sha256":"{}"}}}}"#,
+                    r#"{{"claviger":1,"stage":"sealed","root_key_id":"{}","freshness":"none","simulated_roots":2,"tls":{{"ca_sha256":"{}","key_sha256":"{}"}}}}"#,
+                    "33".repeat(16),
                     "11".repeat(32),
                     "22".repeat(32)
                 ),
@@ -199,13 +295,22 @@ mod tests {
             "",
             "{}",
             "hello",
-            r#"{"claviger":2,"freshness":"none","simulated_roots":0}"#,
-            r#"{"claviger":1,"freshness":"perfect","simulated_roots":0}"#,
-            r#"{"claviger":1,"freshness":"none","simulated_roots":-1}"#,
-            r#"{"claviger":1,"freshness":"none","simulated_roots":0,"tls":{"ca_sha256":"00","key_sha256":"00"}}"#,
+            r#"{"claviger":1,"freshness":"none","simulated_roots":0}"#,
+            r#"{"claviger":2,"stage":"serving","freshness":"none","simulated_roots":0}"#,
+            r#"{"claviger":1,"stage":"serving","freshness":"perfect","simulated_roots":0}"#,
+            r#"{"claviger":1,"stage":"serving","freshness":"none","simulated_roots":-1}"#,
+            r#"{"claviger":1,"stage":"serving","freshness":"none","simulated_roots":0,"tls":{"ca_sha256":"00","key_sha256":"00"}}"#,
         ] {
             assert_eq!(Statement::from_user_data(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_receipt_stands_for_one_result() {
+        let user_data = serde_json::to_vec(&Receipt::new(b"result")).unwrap();
+        assert!(Receipt::is_for(&user_data, b"result"));
+        assert!(!Receipt::is_for(&user_data, b"another"));
+        assert!(!Receipt::is_for(b"{}", b"result"));
     }
 
     #[test]

@@ -9,12 +9,13 @@
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
 //! - `nsm`, `random` and `clock` are where attestation, randomness and time come from, and
 //!   `identity` is what the enclave says of itself in its own documents;
-//! - `opening` and `root_key` get from a store to a state.
+//! - `opening`, `root_key` and `ceremony` get from a store, and a file or operators, to a state.
 //!
 //! Nothing here knows what a policy means or how a key is encrypted; everything that does is in
 //! `kms` and never waits for anything.
 
 mod audit;
+mod ceremony;
 mod clock;
 mod commit;
 mod config;
@@ -47,8 +48,9 @@ use link::Listener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
+use crate::ceremony::Surroundings;
+pub use crate::ceremony::{GENESIS_PATH, UNSEAL_PATH};
 use crate::clock::Clock;
 use crate::commit::Fenced;
 pub use crate::config::{Config, Limits, NsmConfig, RootKeyConfig, SimulatedNsmConfig, Tls, Trust};
@@ -56,11 +58,12 @@ use crate::counters::Counters;
 use crate::driver::{Driver, Stepper};
 pub use crate::error::EnclaveError;
 use crate::health::Health;
-use crate::http::Server;
+use crate::http::{Front, Server};
 pub use crate::identity::{
-    ATTESTATION_PATH, Freshness, MAX_NONCE_SIZE, MEDIA_TYPE, Statement, TlsStatement,
+    ATTESTATION_PATH, Freshness, MAX_NONCE_SIZE, MEDIA_TYPE, Receipt, Stage, Statement,
+    TlsStatement,
 };
-use crate::identity::{Identity, PublicIdentity};
+use crate::identity::{Identity, PublicIdentity, Situation};
 use crate::log::Notice;
 pub use crate::log::log_to_stderr;
 use crate::opening::Opened;
@@ -68,7 +71,7 @@ pub use crate::program::main;
 use crate::random::Random;
 use crate::store::Store;
 pub use crate::tls::{AWS_REGIONS, TlsError};
-use crate::tls::{Issuance, ServerCertificate};
+use crate::tls::{Https, Issuance};
 use crate::writer::{Current, Writer};
 
 /// Runs an enclave until `shutdown` is ready, and then until the requests in work are answered and
@@ -107,17 +110,34 @@ impl Running {
         let nsm = nsm::open(&config.nsm)?;
         let own_root = nsm.trust_root();
         config::refuse_simulation(&config, own_root.is_simulated())?;
-        let limits = config.limits;
+        let limits = config.limits.clone();
         let verifier = trust::verifier(&config.trust, own_root)?;
         let random = Random::new(&nsm.random().await?).map_err(|_| EnclaveError::NoRandomness)?;
 
         let store = Store::new(config.host.clone());
-        let mut opened = Opened::open(store, &config.root_key, clock, random.clone()).await?;
+        let simulated = verifier.roots().iter().filter(|root| root.is_simulated());
+        let simulated_roots = simulated.count();
+        let mut opened = match &config.root_key {
+            RootKeyConfig::DevFile(path) => {
+                Opened::with_dev_file(store, path, clock, random.clone()).await?
+            }
+            RootKeyConfig::Quorum => {
+                ceremony::hold(Surroundings {
+                    config: &config,
+                    nsm: &nsm,
+                    simulated_roots,
+                    store,
+                    clock,
+                    random: random.clone(),
+                })
+                .await?
+            }
+        };
         if let Some(seed) = &config.seed {
             opened.apply(seed, config.account).await?;
         }
-        let simulated = verifier.roots().iter().filter(|root| root.is_simulated());
-        let identity = Arc::new(Identity::new(nsm.clone(), simulated.count()));
+        let identity = Identity::new(nsm.clone(), simulated_roots, Situation::SERVING);
+        let identity = Arc::new(identity);
         let tls = match &config.tls {
             Some(tls) => {
                 let issuance = Issuance {
@@ -182,7 +202,12 @@ impl Running {
         Ok(Self {
             listener,
             shutdown_time: limits.shutdown_time(),
-            server: Server::new(driver, health, identity, limits, acceptor),
+            server: Server::new(
+                Front::Callers { driver, health },
+                identity,
+                limits,
+                acceptor,
+            ),
             writer: Task::spawn(writer.run()),
             audit: Task::spawn(delivery.run()),
             renewal,
@@ -247,26 +272,5 @@ impl<T: Send + 'static> Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// HTTPS, with a certificate that is renewed while serving.
-struct Https {
-    acceptor: TlsAcceptor,
-    certificate: Arc<ServerCertificate>,
-    ca_pem: String,
-    renewal: Task<()>,
-}
-
-impl Https {
-    async fn start(issuance: Issuance) -> Result<Self, EnclaveError> {
-        let certificate = Arc::new(issuance.issue().await?);
-        let config = tls::server_config(Arc::clone(&certificate)).map_err(TlsError::from)?;
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            ca_pem: issuance.authority.certificate_pem().to_owned(),
-            renewal: Task::spawn(issuance.renew(Arc::clone(&certificate))),
-            certificate,
-        })
     }
 }

@@ -60,6 +60,10 @@ pub(crate) enum Notice {
     TrustingSimulatedRoots { roots: usize },
     /// Documents of enclaves in debug mode are accepted.
     AcceptingDebug,
+    /// There is no root key yet: operators have to give shares, or the plan of a genesis.
+    WaitingForOperators { sealed: bool },
+    /// An operator's share was taken.
+    ShareTaken { given: usize, threshold: usize },
     /// The store was empty and has been set up.
     Genesis,
     /// The sealed records were read and are complete.
@@ -114,6 +118,9 @@ impl Notice {
             Self::Starting => info!(target: TARGET, version = env!("CARGO_PKG_VERSION"), "starting"),
             Self::TrustingSimulatedRoots { roots } => warn!(target: TARGET, roots = safe(roots), "TRUSTING SIMULATED ATTESTATION ROOTS: anybody who has their keys can make a document that opens keys here"),
             Self::AcceptingDebug => warn!(target: TARGET, "ACCEPTING DEBUG ENCLAVES: whoever runs such an enclave can read its memory"),
+            Self::WaitingForOperators { sealed: true } => warn!(target: TARGET, "SEALED: waiting for the operators' shares of the root key"),
+            Self::WaitingForOperators { sealed: false } => warn!(target: TARGET, "NEW: the store is empty; waiting for the plan of a genesis"),
+            Self::ShareTaken { given, threshold } => info!(target: TARGET, given = safe(given), threshold = safe(threshold), "a share of the root key was taken"),
             Self::Genesis => info!(target: TARGET, "the store was empty and has been set up"),
             Self::Opened { records, sequence, took } => info!(target: TARGET, records = safe(records), sequence = safe(sequence), milliseconds = milliseconds(took), "sealed records opened"),
             Self::Seeded { changes } => info!(target: TARGET, changes = safe(changes), "seed applied"),

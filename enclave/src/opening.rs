@@ -1,21 +1,23 @@
 //! From a store to a state: opens the sealed records, or makes the first ones.
 
+use std::path::Path;
 use std::time::Duration;
 
 use kms::name::AccountId;
 use kms::seed::Seed;
-use kms::state::{Batch, Change, EdgeSecret, Opening, RecordId, RootKey, State, Transaction};
+use kms::state::{Batch, Change, EdgeSecret, Opening, RecordId, RootKey, State};
+use link::{Commit, Record};
+use quorum::Quorum;
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::commit::{Fenced, make_durable};
-use crate::config::RootKeyConfig;
 use crate::counters::Counters;
 use crate::error::EnclaveError;
 use crate::log::Notice;
 use crate::random::Random;
 use crate::root_key::DevRootKey;
-use crate::store::{Store, StoreError, commit_of};
+use crate::store::{Store, StoreError, commit_of, quorum_id};
 use crate::tls::{Authority, SECRET_NAME};
 
 /// How long the host proxy may take to come up, when both are started together.
@@ -36,14 +38,13 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens the store, or sets it up if it is new.
-    pub(crate) async fn open(
+    /// Opens the store with the root key in a file, or sets both up if they are new.
+    pub(crate) async fn with_dev_file(
         mut store: Store,
-        root_key: &RootKeyConfig,
+        path: &Path,
         clock: Clock,
         mut random: Random,
     ) -> Result<Self, EnclaveError> {
-        let RootKeyConfig::DevFile(path) = root_key;
         let head = first_answer(&mut store).await?;
         let state = match (head, DevRootKey::read(path)?) {
             (Some(head), Some(mut root_key)) => {
@@ -60,9 +61,47 @@ impl Opened {
                     Some(root_key) => root_key,
                     None => DevRootKey::generate(path, &mut random)?,
                 };
-                genesis(&mut store, root_key, clock, &mut random).await?
+                let mut root_key = root_key;
+                let key = root_key.key();
+                let state = genesis(&mut store, &key, None, clock, &mut random).await?;
+                root_key.mark_store_made()?;
+                state
             }
         };
+        Ok(Self {
+            store,
+            state,
+            clock,
+            random,
+        })
+    }
+
+    /// Opens the store with a root key that operators have given.
+    pub(crate) async fn with_root_key(
+        mut store: Store,
+        head: &[u8],
+        root_key: &RootKey,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, EnclaveError> {
+        let state = read_all(&mut store, root_key, head).await?;
+        Ok(Self {
+            store,
+            state,
+            clock,
+            random,
+        })
+    }
+
+    /// Sets up a new store under a new root key, with the public record of its quorum.
+    pub(crate) async fn with_new_store(
+        mut store: Store,
+        root_key: &RootKey,
+        quorum: &Quorum,
+        clock: Clock,
+        mut random: Random,
+    ) -> Result<Self, EnclaveError> {
+        let state = genesis(&mut store, root_key, Some(quorum), clock, &mut random).await?;
         Ok(Self {
             store,
             state,
@@ -102,18 +141,19 @@ impl Opened {
         Ok(authority)
     }
 
-    async fn commit(&mut self, changes: Vec<Change>) -> Result<(), EnclaveError> {
+    /// Makes changes durable, before there are calls.
+    pub(crate) async fn commit(&mut self, changes: Vec<Change>) -> Result<(), EnclaveError> {
         let mut batch = Batch::new(self.state.clone());
         batch.push(changes);
         let (next, transaction) = batch.seal(&mut self.random);
-        commit(&mut self.store, transaction).await?;
+        durable(&mut self.store, &commit_of(transaction)).await?;
         self.state = next;
         Ok(())
     }
 }
 
 /// The head, once the host answers at all.
-async fn first_answer(store: &mut Store) -> Result<Option<Vec<u8>>, EnclaveError> {
+pub(crate) async fn first_answer(store: &mut Store) -> Result<Option<Vec<u8>>, EnclaveError> {
     let began = Instant::now();
     loop {
         match store.head().await {
@@ -133,13 +173,14 @@ async fn read_all(
 ) -> Result<State, EnclaveError> {
     let began = Instant::now();
     let mut opening = Opening::new(root_key, head)?;
+    let quorum_id = quorum_id();
     let mut after = None;
     let mut count = 0;
     loop {
         let page = store.scan(after).await;
         let (records, more) = page.map_err(|error| unreachable_store(store, &error))?;
         count += records.len();
-        for record in &records {
+        for record in records.iter().filter(|record| record.id != quorum_id) {
             let bytes = record.id.as_bytes();
             let id = RecordId::from_slice(bytes).ok_or(EnclaveError::ForeignRecord)?;
             opening.record(id, &record.bytes)?;
@@ -161,7 +202,8 @@ async fn read_all(
 
 async fn genesis(
     store: &mut Store,
-    mut root_key: DevRootKey,
+    root_key: &RootKey,
+    quorum: Option<&Quorum>,
     clock: Clock,
     random: &mut Random,
 ) -> Result<State, EnclaveError> {
@@ -172,21 +214,25 @@ async fn genesis(
     if !records.is_empty() {
         return Err(EnclaveError::HeadMissing);
     }
-    let (state, transaction) = State::genesis(&root_key.key(), random, clock.now());
-    commit(store, transaction).await?;
-    root_key.mark_store_made()?;
+    let (state, transaction) = State::genesis(root_key, random, clock.now());
+    let mut commit = commit_of(transaction);
+    commit.puts.extend(quorum.map(|quorum| Record {
+        id: quorum_id(),
+        bytes: quorum.as_bytes().to_vec(),
+    }));
+    durable(store, &commit).await?;
     Notice::Genesis.log();
     Ok(state)
 }
 
-async fn commit(store: &mut Store, transaction: Transaction) -> Result<(), EnclaveError> {
+async fn durable(store: &mut Store, commit: &Commit) -> Result<(), EnclaveError> {
     // Counts nobody sees yet: before it serves, an enclave has no metrics.
     let counters = Counters::default();
-    let made = make_durable(store, &commit_of(transaction), &counters).await;
+    let made = make_durable(store, commit, &counters).await;
     made.map_err(|Fenced| EnclaveError::Fenced)
 }
 
-fn unreachable_store(store: &Store, error: &StoreError) -> EnclaveError {
+pub(crate) fn unreachable_store(store: &Store, error: &StoreError) -> EnclaveError {
     EnclaveError::Store {
         host: store.host().clone(),
         what: error.to_string(),

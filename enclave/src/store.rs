@@ -92,6 +92,18 @@ impl Store {
         }
     }
 
+    /// One record.
+    pub(crate) async fn record(&mut self, id: &RecordId) -> Result<Option<Vec<u8>>, StoreError> {
+        let ids = vec![id.clone()];
+        match self.ask(StoreRequest::Get { ids }).await? {
+            StoreReply::Records { records, .. } => {
+                let found = records.into_iter().find(|record| record.id == *id);
+                Ok(found.map(|record| record.bytes))
+            }
+            _ => Err(self.give_up(StoreError::OtherAnswer)),
+        }
+    }
+
     /// The records after this one, in order, and whether there are more.
     pub(crate) async fn scan(
         &mut self,
@@ -152,6 +164,12 @@ impl Store {
 }
 
 /// A sealed transaction in the words of the link.
+/// Where the public record of the quorum is, which no sealed record can be told to lie: their ids
+/// are codes of 256 bits.
+pub(crate) fn quorum_id() -> RecordId {
+    RecordId::new(&[0xff; 32]).expect("an id of 32 bytes is within the link's bounds")
+}
+
 pub(crate) fn commit_of(transaction: Transaction) -> Commit {
     Commit {
         expected_head: transaction.expected_head,

@@ -21,8 +21,10 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+use crate::Task;
 use crate::clock::Clock;
 use crate::error::EnclaveError;
 use crate::identity::{self, Identity, TlsStatement};
@@ -349,6 +351,27 @@ impl Issuance {
                 Err(_) => Notice::CertificateFailed.log(),
             }
         }
+    }
+}
+
+/// HTTPS, with a certificate that is renewed while serving.
+pub(crate) struct Https {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) certificate: Arc<ServerCertificate>,
+    pub(crate) ca_pem: String,
+    pub(crate) renewal: Task<()>,
+}
+
+impl Https {
+    pub(crate) async fn start(issuance: Issuance) -> Result<Self, EnclaveError> {
+        let certificate = Arc::new(issuance.issue().await?);
+        let config = server_config(Arc::clone(&certificate)).map_err(TlsError::from)?;
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            ca_pem: issuance.authority.certificate_pem().to_owned(),
+            renewal: Task::spawn(issuance.renew(Arc::clone(&certificate))),
+            certificate,
+        })
     }
 }
 

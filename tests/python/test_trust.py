@@ -75,6 +75,7 @@ def test_a_document_answers_the_nonce_and_names_the_certificates(client, secure,
         ca = x509.load_pem_x509_certificate(authority.read_bytes())
         assert json.loads(document["user_data"]) == {
             "claviger": 1,
+            "stage": "serving",
             "freshness": "none",
             "simulated_roots": 1,
             "tls": {

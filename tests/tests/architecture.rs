@@ -1,7 +1,7 @@
 //! The house's rules on who may know what, read off the dependency tree and
 //! the source text.
 //!
-//! `attestation` and `kms` are pure: time, randomness and bytes come in as
+//! `attestation`, `kms` and `quorum` are pure: time, randomness and bytes come in as
 //! arguments. The two ends never meet: nothing trusted knows the host proxy,
 //! and the enclave carries nothing that only the host needs.
 
@@ -122,10 +122,16 @@ const HOST_ONLY: &[&str] = &[
 const ARROWS: &[(&str, &[&str])] = &[
     ("claviger-attestation", &[]),
     ("claviger-kms", &["claviger-attestation"]),
+    ("claviger-quorum", &["claviger-kms"]),
     ("claviger-link", &[]),
     (
         "claviger-enclave",
-        &["claviger-attestation", "claviger-kms", "claviger-link"],
+        &[
+            "claviger-attestation",
+            "claviger-kms",
+            "claviger-link",
+            "claviger-quorum",
+        ],
     ),
     ("claviger-host-proxy", &["claviger-link"]),
     (
@@ -136,6 +142,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "claviger-host-proxy",
             "claviger-kms",
             "claviger-link",
+            "claviger-quorum",
         ],
     ),
 ];
@@ -196,6 +203,12 @@ fn only_the_device_driver_adds_the_operating_system() {
 fn kms_is_pure() {
     let closure = closure("claviger-kms", &[]);
     assert_pure("claviger-kms", &closure, &[]);
+}
+
+#[test]
+fn quorum_is_pure() {
+    let closure = closure("claviger-quorum", &[]);
+    assert_pure("claviger-quorum", &closure, &[]);
 }
 
 #[test]
@@ -264,7 +277,7 @@ fn arrows_point_one_way() {
 #[test]
 fn pure_sources_name_no_clock_file_or_socket() {
     let mut seen = 0;
-    for folder in ["attestation/src", "kms/src"] {
+    for folder in ["attestation/src", "kms/src", "quorum/src"] {
         for file in rust_files(&root().join(folder)) {
             let shown = file
                 .strip_prefix(root())

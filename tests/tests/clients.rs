@@ -68,6 +68,11 @@ fn the_enclaves_own_identity() {
 }
 
 #[test]
+fn the_root_key_of_a_quorum() {
+    suite::pytest("test_quorum.py");
+}
+
+#[test]
 fn audit() {
     suite::pytest("test_audit.py");
 }

@@ -63,7 +63,7 @@ where
     }
     match timeout(server.limits.header_time(), acceptor.accept(stream)).await {
         Ok(Ok(stream)) => serve_http(stream, server, shutdown, service, activity).await,
-        Ok(Err(_)) | Err(_) => add(&server.driver.counters().tls_failures, 1),
+        Ok(Err(_)) | Err(_) => add(&server.front.counters().tls_failures, 1),
     }
 }
 

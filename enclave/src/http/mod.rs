@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use attestation::Timestamp;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
@@ -22,9 +23,10 @@ use tokio_rustls::TlsAcceptor;
 
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
+use crate::ceremony::{self, Ceremony};
 use crate::clock::http_date;
 use crate::config::Limits;
-use crate::counters::add;
+use crate::counters::{Counters, add};
 use crate::driver::Driver;
 use crate::health::Health;
 use crate::identity::{self, PublicIdentity};
@@ -32,6 +34,8 @@ use crate::log::Notice;
 
 /// The header by which SDKs name a request in their logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+const JSON: &str = "application/json";
 
 /// What a client learns that asks for a document without a nonce, which would not be known to be new.
 const NONCE_NEEDED: &str =
@@ -43,10 +47,33 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// What answers are made of, whatever carries them.
 type Response = http::Response<Full<Bytes>>;
 
+/// Whom a server is for.
+pub(crate) enum Front {
+    /// Callers of the API.
+    Callers { driver: Arc<Driver>, health: Health },
+    /// Operators of an enclave that has no root key yet.
+    Operators(Arc<Ceremony>),
+}
+
+impl Front {
+    fn counters(&self) -> &Counters {
+        match self {
+            Self::Callers { driver, .. } => driver.counters(),
+            Self::Operators(ceremony) => ceremony.counters(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::Callers { driver, .. } => driver.now(),
+            Self::Operators(ceremony) => ceremony.clock().now(),
+        }
+    }
+}
+
 /// What all connections share.
 pub(crate) struct Server {
-    driver: Arc<Driver>,
-    health: Health,
+    front: Front,
     identity: PublicIdentity,
     bodies: BodyReader,
     limits: Limits,
@@ -55,15 +82,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(
-        driver: Arc<Driver>,
-        health: Health,
+        front: Front,
         identity: PublicIdentity,
         limits: Limits,
         tls: Option<TlsAcceptor>,
     ) -> Self {
         Self {
-            driver,
-            health,
+            front,
             identity,
             bodies: BodyReader::new(&limits),
             limits,
@@ -88,7 +113,7 @@ impl Server {
                 connections.spawn(async move {
                     connection::serve(stream, &server, shutdown).await;
                     server
-                        .driver
+                        .front
                         .counters()
                         .connections_open
                         .fetch_sub(1, Ordering::Relaxed);
@@ -122,7 +147,7 @@ impl Server {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
         match listener.accept().await {
             Ok(stream) => {
-                let counters = self.driver.counters();
+                let counters = self.front.counters();
                 add(&counters.connections, 1);
                 add(&counters.connections_open, 1);
                 Some((stream, place))
@@ -152,11 +177,18 @@ impl Server {
     }
 
     /// The answer to `GET /health`.
-    fn health(&self) -> Response {
-        let body = self
-            .health
-            .to_json(&self.driver.state(), self.driver.counters());
-        self.answer(StatusCode::OK, "application/json", body.into())
+    async fn health(&self) -> Response {
+        match &self.front {
+            Front::Callers { driver, health } => {
+                let body = health.to_json(&driver.state(), driver.counters());
+                self.answer(StatusCode::OK, JSON, body.into())
+            }
+            Front::Operators(ceremony) => self.json(ceremony.health().await),
+        }
+    }
+
+    fn json(&self, answer: ceremony::Answer) -> Response {
+        self.answer(answer.status, JSON, answer.body.to_string().into())
     }
 
     /// The answer to `GET /attestation`: a new document with the nonce of the query.
@@ -181,7 +213,7 @@ impl Server {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, length.into());
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Ok(date) = HeaderValue::try_from(http_date(self.driver.now())) {
+        if let Ok(date) = HeaderValue::try_from(http_date(self.front.now())) {
             headers.insert(header::DATE, date);
         }
         response

@@ -11,9 +11,9 @@ use kms::KmsError;
 
 use super::body::{BodyError, WholeBody};
 use super::wire::Activity;
-use super::{Response, Server};
+use super::{Front, Response, Server};
 use crate::driver::Received;
-use crate::identity::ATTESTATION_PATH;
+use crate::identity::{self, ATTESTATION_PATH};
 
 /// What a client learns that speaks HTTP to a port for HTTPS.
 const TLS_NEEDED: &str =
@@ -50,7 +50,7 @@ impl Service {
         let (parts, mut body) = request.into_parts();
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if reads && parts.uri.path() == link::HEALTH_PATH {
-            return server.health();
+            return server.health().await;
         }
         if reads && !self.only_health && parts.uri.path() == ATTESTATION_PATH {
             return server.attestation(parts.uri.query()).await;
@@ -60,6 +60,16 @@ impl Service {
         if self.only_health {
             return server.answer(StatusCode::BAD_REQUEST, "text/plain", TLS_NEEDED.into());
         }
+        let driver = match &server.front {
+            Front::Callers { driver, .. } => driver,
+            Front::Operators(ceremony) => {
+                let body = body.unwrap_or_default();
+                let (method, uri, identity) = (&parts.method, &parts.uri, &server.identity);
+                let nonce = identity::nonce(uri.query());
+                let answer = ceremony.answer(method, uri.path(), &body, identity, nonce);
+                return server.json(answer.await);
+            }
+        };
         let (body, error) = match body {
             Ok(body) => (body, None),
             Err(error) => (WholeBody::default(), Some(kms_error(error))),
@@ -73,8 +83,8 @@ impl Service {
             body,
         };
         server.response(match error {
-            None => server.driver.answer(received).await,
-            Some(error) => server.driver.refuse(&received, &error),
+            None => driver.answer(received).await,
+            Some(error) => driver.refuse(&received, &error),
         })
     }
 }

@@ -16,6 +16,7 @@
 
 mod access_keys;
 mod action;
+mod administrator;
 mod authorization;
 mod credentials;
 mod error;
@@ -44,6 +45,7 @@ use crate::sigv4::Service;
 use crate::state::{Change, State};
 
 pub use action::Action;
+pub use administrator::{ADMINISTRATOR, Administrator};
 pub(crate) use error::IamError;
 
 use parameters::Parameters;

@@ -79,6 +79,11 @@ impl Head {
     }
 }
 
+/// The id of the root key that a head is sealed under.
+pub(super) fn root_key_id(head: &[u8]) -> Option<RootKeyId> {
+    split(head).map(|(id, ..)| id)
+}
+
 fn split(head: &[u8]) -> Option<(RootKeyId, u64, Nonce, &[u8])> {
     let (&[format], rest) = head.split_first_chunk()?;
     let (root_key_id, rest) = rest.split_first_chunk()?;

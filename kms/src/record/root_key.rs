@@ -46,6 +46,22 @@ pub struct RootKeyId(pub(crate) [u8; RootKeyId::LEN]);
 impl RootKeyId {
     /// Length in bytes.
     pub const LEN: usize = 16;
+
+    /// The id that has these bytes.
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The id of the root key that a sealed head names, as a host has it: nothing is checked but
+    /// the form. `None` if it is no head.
+    pub fn of_head(head: &[u8]) -> Option<Self> {
+        super::head::root_key_id(head)
+    }
 }
 
 impl fmt::Display for RootKeyId {

@@ -30,7 +30,7 @@ pub use crate::key::{
     Alias, BackingKey, BackingKeyId, Import, Key, MissingMaterial, MultiRegion, Rotation,
 };
 pub use crate::principal::{AccessKey, Principal};
-pub use crate::record::{EdgeSecret, RecordId, RootKey, StateError};
+pub use crate::record::{EdgeSecret, RecordId, RootKey, RootKeyId, StateError};
 pub use batch::{Batch, Change, Transaction};
 pub use opening::Opening;
 

@@ -1,0 +1,406 @@
+//! An enclave without a root key: it serves its operators, until there is one.
+//!
+//! With an empty store it is *new* and waits for the plan of a genesis; otherwise it is *sealed*
+//! and waits for shares. Its documents say which, and carry a key that lives as long as this
+//! module's work: what operators send is encrypted to it, so a share sent to one enclave is of no
+//! use to another, nor to the same one after a restart. `docs/root-key.md` has the messages.
+
+use std::sync::Arc;
+
+use attestation::RecipientPrivateKey;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{Method, StatusCode};
+use kms::iam::{ADMINISTRATOR, Administrator};
+use kms::name::AccountId;
+use kms::state::{RootKey, RootKeyId};
+use quorum::{Plan, Quorum, Share, Unsealing};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, mpsc, watch};
+use zeroize::Zeroizing;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::error::EnclaveError;
+use crate::http::{Front, Server};
+use crate::identity::{Identity, PublicIdentity, Situation, Stage};
+use crate::log::Notice;
+use crate::nsm::NsmHandle;
+use crate::opening::{Opened, first_answer, unreachable_store};
+use crate::random::Random;
+use crate::store::{Store, quorum_id};
+use crate::tls::{Authority, Https, Issuance};
+
+/// Where a plan is to be sent to a new enclave: `POST`, JSON.
+pub const GENESIS_PATH: &str = "/genesis";
+
+/// Where shares are to be sent to a sealed enclave: `POST`, a CMS message to the key in its document.
+pub const UNSEAL_PATH: &str = "/unseal";
+
+/// Bits of the RSA key that shares are encrypted to.
+const KEY_BITS: usize = 3072;
+
+/// What the ceremony needs of everything else.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) nsm: &'a NsmHandle,
+    pub(crate) simulated_roots: usize,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+}
+
+/// What operators are answered from.
+pub(crate) struct Ceremony {
+    situation: Situation,
+    key: RecipientPrivateKey,
+    waiting: Mutex<Waiting>,
+    outcome: mpsc::Sender<Result<Outcome, EnclaveError>>,
+    account: AccountId,
+    clock: Clock,
+    random: Random,
+    counters: Counters,
+}
+
+/// What it waits for.
+enum Waiting {
+    /// The plan of a genesis.
+    Plan(Store),
+    /// Shares.
+    Shares(Box<Sealed>),
+    /// Nothing any more.
+    Nothing,
+}
+
+struct Sealed {
+    unsealing: Unsealing,
+    store: Store,
+    head: Vec<u8>,
+}
+
+/// How it ended.
+enum Outcome {
+    Made(Box<Opened>),
+    Unsealed(RootKey, Box<Sealed>),
+}
+
+/// An answer: JSON.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+/// Serves operators until there is a root key, and opens the store with it.
+pub(crate) async fn hold(surroundings: Surroundings<'_>) -> Result<Opened, EnclaveError> {
+    let Surroundings {
+        config,
+        nsm,
+        simulated_roots,
+        mut store,
+        clock,
+        random,
+    } = surroundings;
+    let key = tokio::task::spawn_blocking(|| RecipientPrivateKey::generate(KEY_BITS));
+    let waiting = waiting(&mut store).await?.unwrap_or(Waiting::Plan(store));
+    let situation = waiting.situation();
+    let key = key.await.map_err(|_| EnclaveError::NoRandomness)?;
+    let key = key.map_err(|_| EnclaveError::NoRandomness)?;
+
+    let identity = Arc::new(
+        Identity::new(nsm.clone(), simulated_roots, situation)
+            .with_public_key(key.public_key_spki()),
+    );
+    let https = match &config.tls {
+        Some(tls) => Some(
+            Https::start(Issuance {
+                // Clients who trust the enclave that serves must not reach one that does not.
+                authority: Authority::generate(clock.now())?.0,
+                names: tls.names.clone(),
+                identity: Arc::clone(&identity),
+                clock,
+            })
+            .await?,
+        ),
+        None => None,
+    };
+    let (sender, mut outcome) = mpsc::channel(1);
+    let ceremony = Ceremony {
+        situation,
+        key,
+        waiting: Mutex::new(waiting),
+        outcome: sender,
+        account: config.account,
+        clock,
+        random: random.clone(),
+        counters: Counters::default(),
+    };
+
+    let listener = link::listen(&config.listen).await;
+    let listener = listener.map_err(|source| EnclaveError::Listen {
+        address: config.listen.clone(),
+        source,
+    })?;
+    let identity = PublicIdentity {
+        identity,
+        certificate: https.as_ref().map(|https| Arc::clone(&https.certificate)),
+    };
+    let acceptor = https.as_ref().map(|https| https.acceptor.clone());
+    let front = Front::Operators(Arc::new(ceremony));
+    let server = Server::new(front, identity, config.limits.clone(), acceptor);
+    Notice::WaitingForOperators {
+        sealed: situation.stage == Stage::Sealed,
+    }
+    .log();
+
+    let (down, is_down) = watch::channel(false);
+    let mut serving = Box::pin(server.run(listener, is_down));
+    let outcome = tokio::select! {
+        outcome = outcome.recv() => outcome,
+        () = serving.as_mut() => None,
+    };
+    // The last answers go out before the listener is somebody else's.
+    down.send_replace(true);
+    serving.await;
+    match outcome.ok_or(EnclaveError::WriterGone)?? {
+        Outcome::Made(opened) => Ok(*opened),
+        Outcome::Unsealed(root_key, sealed) => {
+            let Sealed { store, head, .. } = *sealed;
+            Opened::with_root_key(store, &head, &root_key, clock, random).await
+        }
+    }
+}
+
+/// The shares to wait for; `None` if the store is new.
+async fn waiting(store: &mut Store) -> Result<Option<Waiting>, EnclaveError> {
+    let Some(head) = first_answer(store).await? else {
+        return Ok(None);
+    };
+    let record = store.record(&quorum_id()).await;
+    let record = record.map_err(|error| unreachable_store(store, &error))?;
+    let quorum = record
+        .and_then(|record| Quorum::from_bytes(&record).ok())
+        .filter(|quorum| RootKeyId::of_head(&head) == Some(quorum.root_key_id()))
+        .ok_or(EnclaveError::QuorumMissing)?;
+    Ok(Some(Waiting::Shares(Box::new(Sealed {
+        unsealing: Unsealing::new(quorum),
+        store: Store::new(store.host().clone()),
+        head,
+    }))))
+}
+
+impl Waiting {
+    fn situation(&self) -> Situation {
+        match self {
+            Self::Shares(sealed) => Situation {
+                stage: Stage::Sealed,
+                root_key_id: Some(sealed.unsealing.quorum().root_key_id()),
+            },
+            Self::Plan(_) | Self::Nothing => Situation {
+                stage: Stage::New,
+                root_key_id: None,
+            },
+        }
+    }
+}
+
+impl Ceremony {
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What `GET /health` tells: that nothing is served yet, and what is missing.
+    pub(crate) async fn health(&self) -> Answer {
+        let mut body = json!({
+            "status": self.situation.stage,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        if let Waiting::Shares(sealed) = &*self.waiting.lock().await {
+            let quorum = sealed.unsealing.quorum();
+            body["quorum"] = json!({
+                "root_key_id": quorum.root_key_id().to_string(),
+                "threshold": quorum.threshold(),
+                "size": quorum.size(),
+                "given": sealed.unsealing.given(),
+            });
+        }
+        Answer {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            body,
+        }
+    }
+
+    /// Answers whatever is neither health nor attestation.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+        identity: &PublicIdentity,
+        nonce: Option<Vec<u8>>,
+    ) -> Answer {
+        match (method, path) {
+            (&Method::POST, GENESIS_PATH) => {
+                let Some(nonce) = nonce else {
+                    return refusal(StatusCode::BAD_REQUEST, "give a nonce: /genesis?nonce=HEX");
+                };
+                self.genesis(body, identity, nonce).await
+            }
+            (&Method::POST, UNSEAL_PATH) => self.unseal(body).await,
+            // In the form of an error of KMS's that SDKs try again after.
+            _ => Answer {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                body: json!({
+                    "__type": "KMSInternalException",
+                    "message": "This server has no root key yet: its operators have to unseal it.",
+                }),
+            },
+        }
+    }
+
+    async fn genesis(
+        self: &Arc<Self>,
+        plan: &[u8],
+        identity: &PublicIdentity,
+        nonce: Vec<u8>,
+    ) -> Answer {
+        let plan = match Plan::from_json(plan) {
+            Ok(plan) => plan,
+            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        // On a task of its own: a client that goes away half-way must not leave half a genesis.
+        let (ceremony, identity) = (Arc::clone(self), Arc::clone(&identity.identity));
+        let work = async move { ceremony.make(&plan, &identity, nonce).await };
+        match tokio::spawn(work).await {
+            Ok(answer) => answer,
+            Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the genesis failed"),
+        }
+    }
+
+    /// Makes the root key, its shares, the store and the administrator.
+    async fn make(&self, plan: &Plan, identity: &Identity, nonce: Vec<u8>) -> Answer {
+        let mut waiting = self.waiting.lock().await;
+        let Waiting::Plan(_) = &*waiting else {
+            return refusal(
+                StatusCode::CONFLICT,
+                "there is a root key already: a genesis needs an empty store",
+            );
+        };
+        let mut random = self.random.clone();
+        let root_key = RootKey::generate(&mut random);
+        let administrator = Administrator::generate(self.account, self.clock.now(), &mut random);
+        let sealed = Quorum::establish(plan, &root_key, &mut random).and_then(|established| {
+            let credentials = credentials(&administrator);
+            let credentials = plan.administrator.seal(credentials.as_bytes(), &mut random);
+            Ok((established, credentials?))
+        });
+        let ((quorum, shares), credentials) = match sealed {
+            Ok(sealed) => sealed,
+            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        let Waiting::Plan(store) = std::mem::replace(&mut *waiting, Waiting::Nothing) else {
+            unreachable!("the stage was looked at above, under the same lock");
+        };
+        let result = json!({
+            "root_key_id": quorum.root_key_id().to_string(),
+            "threshold": quorum.threshold(),
+            "account": self.account.to_string(),
+            "shares": shares.iter().map(|(operator, share)| json!({
+                "operator": operator,
+                "age": share,
+            })).collect::<Vec<_>>(),
+            "administrator": { "user": ADMINISTRATOR, "age": credentials },
+        });
+        let result = result.to_string();
+        let made = async {
+            let document = identity.receipt(result.as_bytes(), nonce).await?;
+            let (clock, random) = (self.clock, self.random.clone());
+            let opened = Opened::with_new_store(store, &root_key, &quorum, clock, random);
+            let mut opened = opened.await?;
+            opened.commit(administrator.changes()).await?;
+            Ok((document, opened))
+        };
+        match made.await {
+            Ok((document, opened)) => {
+                let _ = self.outcome.send(Ok(Outcome::Made(Box::new(opened)))).await;
+                let attestation = BASE64_STANDARD.encode(document);
+                let body = json!({ "result": result, "attestation": attestation });
+                let status = StatusCode::OK;
+                Answer { status, body }
+            }
+            Err(error) => {
+                let _ = self.outcome.send(Err(error)).await;
+                refusal(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the genesis failed: the enclave's log says why. Begin again with an empty store",
+                )
+            }
+        }
+    }
+
+    /// Takes a share.
+    async fn unseal(&self, message: &[u8]) -> Answer {
+        let not_for_us = "this is not a share encrypted to the key in this enclave's document: \
+                          ask for the document again, it is new after every start";
+        let Ok(text) = self.key.open(message) else {
+            return refusal(StatusCode::BAD_REQUEST, not_for_us);
+        };
+        let share = str::from_utf8(&text).ok().map(Share::from_text);
+        let share = match share {
+            Some(Ok(share)) => share,
+            Some(Err(error)) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+            None => return refusal(StatusCode::BAD_REQUEST, not_for_us),
+        };
+        let mut waiting = self.waiting.lock().await;
+        let Waiting::Shares(sealed) = &mut *waiting else {
+            return refusal(StatusCode::CONFLICT, "the enclave does not wait for shares");
+        };
+        let (progress, root_key) = match sealed.unsealing.offer(share) {
+            Ok(taken) => taken,
+            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        Notice::ShareTaken {
+            given: progress.given,
+            threshold: usize::from(progress.threshold),
+        }
+        .log();
+        let unsealed = root_key.is_some();
+        if let Some(root_key) = root_key
+            && let Waiting::Shares(sealed) = std::mem::replace(&mut *waiting, Waiting::Nothing)
+        {
+            let outcome = Outcome::Unsealed(root_key, sealed);
+            let _ = self.outcome.send(Ok(outcome)).await;
+        }
+        Answer {
+            status: StatusCode::OK,
+            body: json!({
+                "operator": progress.operator,
+                "given": progress.given,
+                "threshold": progress.threshold,
+                "unsealed": unsealed,
+            }),
+        }
+    }
+}
+
+/// The first access key, as the AWS CLI and the SDKs take it from a process (`credential_process`).
+fn credentials(administrator: &Administrator) -> Zeroizing<String> {
+    let key = &administrator.access_key;
+    // An id is letters and digits and a secret base64: nothing in them is special in JSON.
+    Zeroizing::new(format!(
+        "{{\"Version\":1,\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"}}\n",
+        key.id,
+        key.secret.expose()
+    ))
+}
+
+fn refusal(status: StatusCode, error: &str) -> Answer {
+    Answer {
+        status,
+        body: json!({ "error": error }),
+    }
+}

@@ -1,0 +1,26 @@
+//! A root key that no one person holds: *m* of *n* operators make it again from their shares.
+//!
+//! - [`Plan`]: who the operators are, and how many of them it takes.
+//! - [`Share`]: what one operator keeps, split off by Shamir's scheme over GF(256).
+//! - [`OperatorKey`]: the public key that a share is encrypted to when it is handed out
+//!   (age, X25519).
+//! - [`Quorum`]: what is public about the shares of one root key. An enclave that has no key yet
+//!   reads it from its host and can tell a share of this key from anything else.
+//! - [`Unsealing`]: the shares that an enclave has been given so far.
+//!
+//! Nothing here does I/O. Randomness is an argument. `docs/root-key.md` has the formats.
+
+mod age;
+mod operator_key;
+mod plan;
+mod quorum;
+mod share;
+#[cfg(test)]
+mod testing;
+mod unsealing;
+
+pub use crate::operator_key::{OperatorKey, OperatorKeyError};
+pub use crate::plan::{MAX_OPERATORS, Operator, Plan, PlanError};
+pub use crate::quorum::{Quorum, QuorumError};
+pub use crate::share::{Share, ShareError};
+pub use crate::unsealing::{OfferError, Progress, Unsealing};

@@ -1,0 +1,201 @@
+//! What is public about the shares of one root key, in the hands of an untrusted host.
+//!
+//! ```text
+//! format 1 ‖ CBOR [root key id, threshold, [[name, key, commitment], …]] ‖ MAC 32
+//! ```
+//!
+//! An enclave without a root key can't check the MAC yet. A host that changes the record can make
+//! it refuse good shares, and a host can keep shares away anyway; it can't make it take a bad one
+//! in the end, because the key must have the id in the head and then the MAC must fit.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use kms::state::{RootKey, RootKeyId};
+use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::operator_key::OperatorKeyError;
+use crate::plan::{MAX_OPERATORS, Plan};
+use crate::share::Share;
+
+const FORMAT: u8 = 1;
+const MAC_LEN: usize = 32;
+const MAC_LABEL: &[u8] = b"claviger/v1/quorum";
+
+/// The quorum of one root key: who holds its shares.
+#[derive(Clone, Debug)]
+pub struct Quorum {
+    root_key_id: RootKeyId,
+    threshold: u8,
+    members: Vec<Member>,
+    /// The record as it is stored.
+    bytes: Vec<u8>,
+}
+
+/// One operator and how the share is recognised.
+#[derive(Clone, Debug, Decode, Encode)]
+struct Member {
+    #[n(0)]
+    name: String,
+    #[n(1)]
+    key: String,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    commitment: [u8; 32],
+}
+
+#[derive(Decode, Encode)]
+struct Body {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    root_key_id: [u8; RootKeyId::LEN],
+    #[n(1)]
+    threshold: u8,
+    #[n(2)]
+    members: Vec<Member>,
+}
+
+/// Why a record is no quorum's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuorumError {
+    /// Its form.
+    #[error("the record of the quorum is damaged")]
+    Malformed,
+    /// Its MAC.
+    #[error("the record of the quorum is not the one that was made with this root key")]
+    Altered,
+}
+
+/// An operator's name and the share, encrypted to the operator's key.
+pub(crate) type HandedOut = Vec<(String, String)>;
+
+impl Quorum {
+    /// Splits a root key among the operators of a plan: the public record, and for each operator
+    /// the name and an armored age file with the share.
+    ///
+    /// # Errors
+    ///
+    /// If a key of the plan can't be encrypted to.
+    pub fn establish(
+        plan: &Plan,
+        root_key: &RootKey,
+        random: &mut dyn CryptoRng,
+    ) -> Result<(Self, HandedOut), OperatorKeyError> {
+        let count = u8::try_from(plan.operators.len()).unwrap_or(MAX_OPERATORS);
+        let shares = Share::split(root_key, plan.threshold, count, random);
+        let mut members = Vec::with_capacity(shares.len());
+        let mut handed_out = Vec::with_capacity(shares.len());
+        for (operator, share) in plan.operators.iter().zip(&shares) {
+            let text = Zeroizing::new(format!("{}\n", *share.to_text()));
+            let sealed = operator.key.seal(text.as_bytes(), random)?;
+            handed_out.push((operator.name.clone(), sealed));
+            members.push(Member {
+                name: operator.name.clone(),
+                key: operator.key.to_string(),
+                commitment: share.commitment(),
+            });
+        }
+        let body = Body {
+            root_key_id: *root_key.id().as_bytes(),
+            threshold: plan.threshold,
+            members,
+        };
+        let mut bytes = vec![FORMAT];
+        minicbor::encode(&body, &mut bytes).expect("a Vec takes whatever is written to it");
+        let mac = mac(root_key, &bytes);
+        bytes.extend_from_slice(mac.as_ref());
+        let quorum = Self {
+            root_key_id: root_key.id(),
+            threshold: plan.threshold,
+            members: body.members,
+            bytes,
+        };
+        Ok((quorum, handed_out))
+    }
+
+    /// Reads a record of a host, which may be anything.
+    ///
+    /// # Errors
+    ///
+    /// [`QuorumError::Malformed`] if it has not the form; whether it is genuine, only
+    /// [`verify`](Self::verify) tells.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, QuorumError> {
+        let malformed = QuorumError::Malformed;
+        let (body, _) = bytes.split_last_chunk::<MAC_LEN>().ok_or(malformed)?;
+        let (&format, body) = body.split_first().ok_or(malformed)?;
+        let mut decoder = minicbor::Decoder::new(body);
+        let decoded: Body = decoder.decode().map_err(|_| malformed)?;
+        let count = decoded.members.len();
+        let fits = format == FORMAT
+            && decoder.position() == body.len()
+            && count <= usize::from(MAX_OPERATORS)
+            && (2..=count).contains(&usize::from(decoded.threshold));
+        if !fits {
+            return Err(malformed);
+        }
+        Ok(Self {
+            root_key_id: RootKeyId::from_bytes(decoded.root_key_id),
+            threshold: decoded.threshold,
+            members: decoded.members,
+            bytes: bytes.to_vec(),
+        })
+    }
+
+    /// The record, for the host to keep.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Checks that the record was made with this root key.
+    ///
+    /// # Errors
+    ///
+    /// [`QuorumError::Altered`] if it was not.
+    pub fn verify(&self, root_key: &RootKey) -> Result<(), QuorumError> {
+        let (body, found) = self
+            .bytes
+            .split_last_chunk::<MAC_LEN>()
+            .ok_or(QuorumError::Malformed)?;
+        let genuine = mac(root_key, body);
+        if bool::from(genuine.as_ref().ct_eq(found.as_slice())) {
+            Ok(())
+        } else {
+            Err(QuorumError::Altered)
+        }
+    }
+
+    /// The id of the root key.
+    pub fn root_key_id(&self) -> RootKeyId {
+        self.root_key_id
+    }
+
+    /// How many shares it takes.
+    pub fn threshold(&self) -> u8 {
+        self.threshold
+    }
+
+    /// How many shares there are.
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The name of the operator whose share this is, if it is one of this quorum's.
+    pub(crate) fn holder(&self, share: &Share) -> Option<&str> {
+        let place = usize::from(share.index()).checked_sub(1)?;
+        let member = self.members.get(place)?;
+        let same = bool::from(member.commitment.ct_eq(&share.commitment()));
+        same.then_some(member.name.as_str())
+    }
+}
+
+fn mac(root_key: &RootKey, body: &[u8]) -> Zeroizing<[u8; MAC_LEN]> {
+    let key = hmac(root_key.expose(), MAC_LABEL);
+    hmac(key.as_ref(), body)
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; MAC_LEN]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(message);
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
