@@ -42,10 +42,10 @@ impl IdentityPolicy {
         static DENIED: LazyLock<Policy> = LazyLock::new(|| {
             Policy::identity_policy(ALL_DENIED).expect("the text is an identity policy")
         });
-        Self::parse(text).unwrap_or_else(|_| Self {
+        Self {
             text: text.into(),
-            policy: DENIED.clone(),
-        })
+            policy: Policy::stored_identity_policy(text).unwrap_or_else(|_| DENIED.clone()),
+        }
     }
 
     /// The policy as it was given.

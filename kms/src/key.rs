@@ -205,7 +205,7 @@ impl KeyPolicy {
     /// through.
     pub fn stored(text: &str) -> Self {
         Self {
-            policy: Policy::key_policy(text).ok(),
+            policy: Policy::stored_key_policy(text).ok(),
             text: text.into(),
         }
     }

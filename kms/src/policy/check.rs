@@ -1,7 +1,7 @@
 //! What AWS checks beyond the grammar before it takes a policy, by the policy's kind.
 //!
 //! The checks come in AWS's order, because a document that breaks two rules gets the text of the
-//! first: for identity policies as moto recorded it on AWS.
+//! first: for identity policies as moto and others recorded it on AWS.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use super::condition::Condition;
 use super::document::Effect;
 use super::error::PolicyError;
 use super::keys;
-use super::parse::{Draft, Kind, Negatable, effect};
+use super::parse::{Draft, Kind, Negatable, Rules, effect};
 
-/// A statement without actions or resources is taken, and has no effect.
-pub(super) fn key_policy(drafts: &[Draft]) -> Result<(), PolicyError> {
+/// A statement without actions or resources has no effect. KMS took it until August 2025.
+pub(super) fn key_policy(drafts: &[Draft], rules: Rules) -> Result<(), PolicyError> {
     for draft in drafts {
         let effect = effect(draft.effect.as_deref())?;
         match &draft.principals {
@@ -25,6 +25,13 @@ pub(super) fn key_policy(drafts: &[Draft]) -> Result<(), PolicyError> {
         for element in [&draft.actions, &draft.resources].into_iter().flatten() {
             if element.negated && element.value.is_empty() {
                 return Err(PolicyError::Syntax);
+            }
+        }
+        if rules == Rules::Todays {
+            for (element, name) in [(&draft.actions, "Action"), (&draft.resources, "Resource")] {
+                if !is_given(element) {
+                    return Err(PolicyError::MissingField(name));
+                }
             }
         }
         if let Some(actions) = &draft.actions {
@@ -62,7 +69,18 @@ fn check_quantifiers(draft: &Draft) -> Result<(), PolicyError> {
     Ok(())
 }
 
-pub(super) fn identity_policy(drafts: &[Draft], variables: bool) -> Result<(), PolicyError> {
+/// Whether a statement has an element, and it names something.
+fn is_given(element: &Option<Negatable<Vec<String>>>) -> bool {
+    element
+        .as_ref()
+        .is_some_and(|element| !element.value.is_empty())
+}
+
+pub(super) fn identity_policy(
+    drafts: &[Draft],
+    variables: bool,
+    rules: Rules,
+) -> Result<(), PolicyError> {
     for draft in drafts {
         let known = draft.effect.as_deref().is_some_and(|effect| {
             effect.eq_ignore_ascii_case("Allow") || effect.eq_ignore_ascii_case("Deny")
@@ -78,7 +96,7 @@ pub(super) fn identity_policy(drafts: &[Draft], variables: bool) -> Result<(), P
     for draft in drafts {
         check_values(draft, variables)?;
         for resource in draft.resources.iter().flat_map(|element| &element.value) {
-            if let Err(error) = check_resource(resource) {
+            if let Err(error) = check_resource(resource, rules) {
                 resource_error.get_or_insert(error);
             } else if resource_error.is_none() {
                 check_arn(resource)?;
@@ -95,16 +113,8 @@ pub(super) fn identity_policy(drafts: &[Draft], variables: bool) -> Result<(), P
         return Err(PolicyError::SidCharacter);
     }
     check_sids(Kind::Identity, drafts)?;
-    let given = |element: &Option<Negatable<Vec<String>>>| {
-        element
-            .as_ref()
-            .is_some_and(|element| !element.value.is_empty())
-    };
-    if !drafts.iter().all(|draft| given(&draft.actions)) {
+    if !drafts.iter().all(|draft| is_given(&draft.actions)) {
         return Err(PolicyError::NoActions);
-    }
-    if !drafts.iter().all(|draft| given(&draft.resources)) {
-        return Err(PolicyError::NoResources);
     }
     if let Some(error) = resource_error {
         return Err(error);
@@ -113,7 +123,11 @@ pub(super) fn identity_policy(drafts: &[Draft], variables: bool) -> Result<(), P
         .iter()
         .flat_map(|draft| &draft.actions)
         .flat_map(|element| &element.value)
-        .try_for_each(|action| check_action(action))
+        .try_for_each(|action| check_action(action))?;
+    if !drafts.iter().all(|draft| is_given(&draft.resources)) {
+        return Err(PolicyError::NoResources);
+    }
+    Ok(())
 }
 
 /// What IAM calls legacy parsing, but for the resources.
@@ -128,7 +142,7 @@ fn check_values(draft: &Draft, variables: bool) -> Result<(), PolicyError> {
 }
 
 /// The form of a resource, as far as IAM has words for it.
-fn check_resource(text: &str) -> Result<(), PolicyError> {
+fn check_resource(text: &str, rules: Rules) -> Result<(), PolicyError> {
     if text == "*" {
         return Ok(());
     }
@@ -140,7 +154,10 @@ fn check_resource(text: &str) -> Result<(), PolicyError> {
         None => (rest, None),
     };
     match (partition, rest) {
-        ("aws" | "aws-cn" | "aws-us-gov" | "*", Some(_)) => Ok(()),
+        ("aws" | "aws-cn" | "aws-us-gov" | "*", Some(rest)) => match rules {
+            Rules::Todays => check_resource_of_service(text, rest),
+            Rules::OfOld => Ok(()),
+        },
         ("aws" | "aws-cn" | "aws-us-gov" | "*", None) => Err(PolicyError::ResourceWithoutVendor),
         _ => {
             // AWS fills an ARN's other four parts up with wildcards.
@@ -154,6 +171,48 @@ fn check_resource(text: &str) -> Result<(), PolicyError> {
         }
     }
 }
+
+/// The form of a resource of a service that IAM knows more about; `rest` is what comes after the
+/// partition. Parts that are left out at the end are wildcards.
+fn check_resource_of_service(text: &str, rest: &str) -> Result<(), PolicyError> {
+    let mut parts = rest.splitn(4, ':');
+    let service = parts.next().unwrap_or_default();
+    let (region, account, path) = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) | (Some("*"), None, _) | (Some(""), Some("*"), None) => return Ok(()),
+        (region, account, path) => (
+            region.unwrap_or_default(),
+            account.unwrap_or_default(),
+            path.unwrap_or_default(),
+        ),
+    };
+    match service {
+        "iam" if !region.is_empty() => Err(PolicyError::IamRegion(text.to_owned())),
+        "iam" if path == "*" || IAM_PATHS.iter().any(|start| path.starts_with(start)) => Ok(()),
+        "iam" => Err(PolicyError::IamPath),
+        // Access points have a region, and an account as well.
+        "s3" if !region.is_empty() && account.is_empty() => {
+            Err(PolicyError::S3Region(text.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the resources of IAM begin with.
+const IAM_PATHS: [&str; 13] = [
+    "user/",
+    "federated-user/",
+    "role/",
+    "group/",
+    "instance-profile/",
+    "mfa/",
+    "server-certificate/",
+    "policy/",
+    "sms-mfa/",
+    "saml-provider/",
+    "oidc-provider/",
+    "report/",
+    "access-report/",
+];
 
 /// The form of a resource, as far as IAM has no words for it: `arn:aws:s3::bucket` lacks a part.
 fn check_arn(text: &str) -> Result<(), PolicyError> {
@@ -183,13 +242,15 @@ fn check_action(text: &str) -> Result<(), PolicyError> {
 }
 
 pub(super) fn trust_policy(drafts: &[Draft]) -> Result<(), PolicyError> {
+    let allows = |draft: &Draft| draft.effect.as_deref() == Some("Allow");
+    let excepts = |draft: &Draft| draft.principals.as_ref().is_some_and(|who| who.negated);
+    if drafts.iter().any(|draft| allows(draft) && excepts(draft)) {
+        return Err(PolicyError::AllowNotPrincipal);
+    }
     for draft in drafts {
-        let effect = effect(draft.effect.as_deref())?;
+        effect(draft.effect.as_deref())?;
         match &draft.principals {
             None => return Err(PolicyError::MissingField("Principal")),
-            Some(principals) if principals.negated && effect == Effect::Allow => {
-                return Err(PolicyError::AllowNotPrincipal);
-            }
             Some(principals) if principals.negated => {
                 return Err(PolicyError::NotPrincipalProhibited);
             }

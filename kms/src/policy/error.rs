@@ -35,6 +35,14 @@ pub enum PolicyError {
     /// A trust policy has no statements.
     #[error("Could not parse the policy: Statement is empty!")]
     EmptyStatement,
+    /// A resource of IAM is none that IAM has.
+    #[error(
+        "IAM resource path must either be \"*\" or start with user/, federated-user/, role/, group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/."
+    )]
+    IamPath,
+    /// A resource of IAM has a region.
+    #[error("IAM resource {0} cannot contain region information.")]
+    IamRegion(String),
     /// An effect is neither `Allow` nor `Deny`.
     #[error("Invalid effect: {0}")]
     InvalidEffect(String),
@@ -113,6 +121,9 @@ pub enum PolicyError {
     /// A resource names no service.
     #[error("Resource vendor must be fully qualified and cannot contain regexes.")]
     ResourceWithoutVendor,
+    /// A resource of S3 has a region, but no account.
+    #[error("Resource {0} can not contain region information.")]
+    S3Region(String),
     /// The `Sid` of a statement of an identity policy holds other characters than it may.
     #[error(
         "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"

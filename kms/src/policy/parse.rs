@@ -28,28 +28,61 @@ pub(super) enum Kind {
     Trust,
 }
 
+/// By which rules a document is checked beyond its grammar.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Rules {
+    /// By those that AWS has for new policies.
+    Todays,
+    /// By the least strict ones that there ever were here.
+    OfOld,
+}
+
 impl Policy {
-    /// Reads a key policy.
+    /// Reads a key policy that somebody puts.
     ///
     /// # Errors
     ///
     /// A [`PolicyError`] with the text that KMS answers.
     pub fn key_policy(text: &str) -> Result<Self, PolicyError> {
+        Self::key_policy_by(Rules::Todays, text)
+    }
+
+    /// Reads a key policy that was taken before, maybe under rules less strict than today's. It
+    /// means what it meant.
+    ///
+    /// # Errors
+    ///
+    /// A [`PolicyError`] if it would never have been taken.
+    pub fn stored_key_policy(text: &str) -> Result<Self, PolicyError> {
+        Self::key_policy_by(Rules::OfOld, text)
+    }
+
+    fn key_policy_by(rules: Rules, text: &str) -> Result<Self, PolicyError> {
         if text.len() > MAX_KEY_POLICY_BYTES {
             return Err(PolicyError::TooLong {
                 limit: MAX_KEY_POLICY_BYTES,
             });
         }
-        read(Kind::Key, text)
+        read(Kind::Key, rules, text)
     }
 
-    /// Reads a policy of a user or a role.
+    /// Reads a policy that somebody gives a user or a role.
     ///
     /// # Errors
     ///
     /// A [`PolicyError`] with the text that IAM answers.
     pub fn identity_policy(text: &str) -> Result<Self, PolicyError> {
-        read(Kind::Identity, text)
+        read(Kind::Identity, Rules::Todays, text)
+    }
+
+    /// Reads a policy that a user or a role was given before, maybe under rules less strict than
+    /// today's. It means what it meant.
+    ///
+    /// # Errors
+    ///
+    /// A [`PolicyError`] if it would never have been taken.
+    pub fn stored_identity_policy(text: &str) -> Result<Self, PolicyError> {
+        read(Kind::Identity, Rules::OfOld, text)
     }
 
     /// Reads the policy that says who may assume a role.
@@ -58,7 +91,7 @@ impl Policy {
     ///
     /// A [`PolicyError`] with the text that IAM answers.
     pub fn trust_policy(text: &str) -> Result<Self, PolicyError> {
-        read(Kind::Trust, text)
+        read(Kind::Trust, Rules::Todays, text)
     }
 }
 
@@ -130,7 +163,7 @@ pub(super) struct Negatable<T> {
     pub(super) value: T,
 }
 
-fn read(kind: Kind, text: &str) -> Result<Policy, PolicyError> {
+fn read(kind: Kind, rules: Rules, text: &str) -> Result<Policy, PolicyError> {
     if !text.chars().all(is_allowed) {
         return Err(PolicyError::Character);
     }
@@ -142,8 +175,8 @@ fn read(kind: Kind, text: &str) -> Result<Policy, PolicyError> {
     };
     let (drafts, variables) = take_apart(kind, document)?;
     match kind {
-        Kind::Key => check::key_policy(&drafts)?,
-        Kind::Identity => check::identity_policy(&drafts, variables)?,
+        Kind::Key => check::key_policy(&drafts, rules)?,
+        Kind::Identity => check::identity_policy(&drafts, variables, rules)?,
         Kind::Trust => check::trust_policy(&drafts)?,
     }
     let statements = drafts

@@ -123,8 +123,9 @@ fn document(statements: &str) -> String {
     format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)
 }
 
+/// A key policy as it is stored, with statements too that are no longer taken.
 fn key_policy(statements: &str) -> Policy {
-    Policy::key_policy(&document(statements)).unwrap()
+    Policy::stored_key_policy(&document(statements)).unwrap()
 }
 
 fn identity_policy(statements: &str) -> Policy {

@@ -327,7 +327,7 @@ proptest! {
         document in policy(key_statement()),
         requests in vec(request(), 1..6),
     ) {
-        let policy = Policy::key_policy(&document.to_string()).unwrap();
+        let policy = Policy::stored_key_policy(&document.to_string()).unwrap();
         for request in requests {
             let expected = naive::evaluate(&document, &request);
             prop_assert_eq!(answer(&policy, &request), expected, "{} {:?}", document, request);
@@ -356,7 +356,7 @@ proptest! {
         identity in vec(policy(identity_statement()), 0..3),
         request in request(),
     ) {
-        let key_policy = Policy::key_policy(&key.to_string()).unwrap();
+        let key_policy = Policy::stored_key_policy(&key.to_string()).unwrap();
         let identity_policies: Vec<_> = identity
             .iter()
             .map(|document| Policy::identity_policy(&document.to_string()).unwrap())

@@ -1,9 +1,10 @@
 //! AWS's rules for statements, and its words for those that break them.
 
 use super::{
-    IDENTITY_STATEMENT, KEY_STATEMENT, TRUST_STATEMENT, document, errors, identity_error,
-    key_error, trust_error,
+    IDENTITY_STATEMENT, KEY, KEY_STATEMENT, Request, TRUST_STATEMENT, document, errors,
+    identity_error, key_error, says, trust_error,
 };
+use crate::policy::Policy;
 
 #[test]
 fn an_effect_is_allow_or_deny() {
@@ -116,6 +117,8 @@ fn identity_policies_name_actions_and_resources() {
     }
 }
 
+const IAM_PATH: &str = "IAM resource path must either be \"*\" or start with user/, federated-user/, role/, group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/.";
+
 #[test]
 fn resources_of_identity_policies_are_arns() {
     for (resource, expected) in [
@@ -155,6 +158,24 @@ fn resources_of_identity_policies_are_arns() {
             "arn:aws",
             "Resource vendor must be fully qualified and cannot contain regexes.",
         ),
+        ("arn:aws:iam:*", ""),
+        ("arn:aws:iam::*", "The policy failed legacy parsing"),
+        ("arn:aws:iam::111122223333:*", ""),
+        ("arn:aws:iam::111122223333:user/${aws:username}", ""),
+        ("arn:aws:iam::111122223333:mfa/alice", ""),
+        ("arn:aws:iam:::example_bucket", IAM_PATH),
+        ("arn:aws:iam::111122223333:root", IAM_PATH),
+        ("arn:aws:iam::111122223333", IAM_PATH),
+        (
+            "arn:aws:iam:us-east-1::x",
+            "IAM resource arn:aws:iam:us-east-1::x cannot contain region information.",
+        ),
+        (
+            "arn:aws:s3:us-east-1::x",
+            "Resource arn:aws:s3:us-east-1::x can not contain region information.",
+        ),
+        ("arn:aws:s3:us-east-1:111122223333:accesspoint/x", ""),
+        ("arn:aws:s3:*", ""),
         (
             "arn:aws:s3::example_bucket",
             "The policy failed legacy parsing",
@@ -173,13 +194,17 @@ fn resources_of_identity_policies_are_arns() {
     }
 }
 
-/// What moto recorded on AWS: which of two mistakes is told.
+/// What was recorded of AWS: which of two mistakes is told. That no resource is named comes last.
 #[test]
 fn of_several_mistakes_identity_policies_tell_the_same_as_aws() {
     for (statements, expected) in [
         (
             r#"{"Effect":"Allow","Action":"invalid"}"#,
-            "Policy statement must contain resources.",
+            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+        ),
+        (
+            r#"{"Effect":"Allow","Action":"s3:X"},{"Effect":"Allow","Action":"s3:X","Resource":"first"}"#,
+            "Resource first must be in ARN format or \"*\".",
         ),
         (
             r#"{"Effect":"Allow","Action":"s:3:X","Resource":"sdfsadf"}"#,
@@ -312,4 +337,69 @@ fn a_not_element_of_a_key_policy_names_something() {
         let statement = format!(r#"{{"Effect":"Deny","Principal":"*","{element}":[]}}"#);
         assert_eq!(key_error(&document(&statement)), "Syntax errors in policy.");
     }
+}
+
+/// AWS has refused such statements since August 2025. What was stored before has to be read, and
+/// still says nothing.
+#[test]
+fn a_new_key_policy_names_actions_and_resources() {
+    let request = Request::of_root("111122223333").resource(KEY);
+    for (elements, missing) in [
+        ("", "Action"),
+        (r#""Action":[],"Resource":"*","#, "Action"),
+        (r#""Resource":"*","#, "Action"),
+        (r#""Action":"kms:*","#, "Resource"),
+        (r#""NotAction":"kms:Sign","#, "Resource"),
+        (r#""Action":"kms:*","Resource":[],"#, "Resource"),
+    ] {
+        let statement = format!(r#"{{{elements}"Effect":"Allow","Principal":{{"AWS":"*"}}}}"#);
+        let statements = document(&format!("{KEY_STATEMENT},{statement}"));
+        assert_eq!(
+            key_error(&statements),
+            format!("Missing required field {missing}")
+        );
+        let stored = Policy::stored_key_policy(&document(&statement)).unwrap();
+        assert_eq!(says(&stored, &request), "nothing", "{statement}");
+        let stored = Policy::stored_key_policy(&statements).unwrap();
+        assert_eq!(says(&stored, &request), "Allow to Account by 0");
+    }
+    for elements in [
+        r#""NotAction":"kms:Sign","Resource":"*""#,
+        r#""Action":"kms:*","NotResource":"x""#,
+    ] {
+        let statement = format!(r#"{{"Effect":"Deny","Principal":"*",{elements}}}"#);
+        assert_eq!(key_error(&document(&statement)), "");
+    }
+}
+
+#[test]
+fn an_identity_policy_of_before_is_read_by_the_rules_of_before() {
+    let text = document(&IDENTITY_STATEMENT.replace(
+        r#""Resource":"*""#,
+        r#""Resource":["*","arn:aws:iam:::example_bucket"]"#,
+    ));
+    assert_eq!(identity_error(&text), IAM_PATH);
+    let stored = Policy::stored_identity_policy(&text).unwrap();
+    let request = Request::of_root("111122223333");
+    assert_eq!(says(&stored, &request), "Allow to Principal by 0");
+    assert!(Policy::stored_identity_policy("{}").is_err());
+}
+
+#[test]
+fn a_trust_policy_that_allows_all_but_some_is_refused_before_anything_else() {
+    let excepting = r#"{"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"sts:AssumeRole"}"#;
+    for first in [
+        r#"{"Effect":"allow"}"#,
+        r#"{"Effect":"Allow"}"#,
+        &TRUST_STATEMENT.replace("sts:AssumeRole", "kms:Decrypt"),
+    ] {
+        assert_eq!(
+            trust_error(&document(&format!("{first},{excepting}"))),
+            "Allow with NotPrincipal is not allowed."
+        );
+    }
+    assert_eq!(
+        trust_error(&document(&excepting.replace("Allow", "Deny"))),
+        "AssumeRole policy must not contain NotPrincipal field."
+    );
 }
