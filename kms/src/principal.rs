@@ -28,6 +28,8 @@ pub struct Principal {
     pub access: Access,
     /// Its inline policies, by name.
     pub policies: BTreeMap<Arc<str>, IdentityPolicy>,
+    /// Its tags by key; a session has those of its role.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Which identity of an account a principal is.
@@ -200,6 +202,7 @@ impl Principal {
             created,
             access: Access::None,
             policies: BTreeMap::new(),
+            tags: BTreeMap::new(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Access keys: CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey.
+//! Access keys: CreateAccessKey, ListAccessKeys, GetAccessKeyLastUsed, UpdateAccessKey,
+//! DeleteAccessKey.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use crate::audit::{self, iso8601};
 use crate::principal::{AccessKey, Principal};
 use crate::state::Change;
 
+use super::authorization::authorize;
 use super::credentials::{access_key_id, secret_access_key};
 use super::page::Page;
 use super::xml::Element;
@@ -91,6 +93,29 @@ pub(super) fn delete(
     let key = existing(context, user, id)?;
     let id = Arc::clone(&key.id);
     Ok(context.void(Change::DeleteAccessKey { id }))
+}
+
+/// GetAccessKeyLastUsed: that is not tracked. Of keys that are none of the account's nobody may ask.
+pub(super) fn last_used(context: &mut Context<'_>, id: &str) -> Result<Outcome, IamError> {
+    let state = context.state;
+    let key = state.access_key(id);
+    let owner = key.and_then(|key| state.principal(&key.principal));
+    let Some(owner) = owner.filter(|owner| owner.account() == context.account()) else {
+        return Err(IamError::AccessDenied(format!(
+            "User: {} is not authorized to perform iam:GetAccessKeyLastUsed on resource: access key {id}",
+            context.caller.principal.arn()
+        )));
+    };
+    authorize(context, owner.arn())?;
+    Ok(context.answer(Vec::new(), |result| {
+        if let Some(name) = owner.name() {
+            result.text("UserName", name);
+        }
+        result.element("AccessKeyLastUsed", |last| {
+            last.text("Region", "N/A");
+            last.text("ServiceName", "N/A");
+        });
+    }))
 }
 
 /// The access key of this id, if it is that of the user.

@@ -23,10 +23,14 @@ macro_rules! actions {
 }
 
 actions! {
-    AssumeRole CreateAccessKey CreateRole CreateUser DeleteAccessKey DeleteRole DeleteRolePolicy
-    DeleteUser DeleteUserPolicy GetAccessKeyInfo GetCallerIdentity GetRole GetRolePolicy GetUser
-    GetUserPolicy ListAccessKeys ListRolePolicies ListRoles ListUserPolicies ListUsers
-    PutRolePolicy PutUserPolicy UpdateAccessKey UpdateAssumeRolePolicy
+    AssumeRole CreateAccessKey CreateRole CreateUser DeleteAccessKey DeleteLoginProfile DeleteRole
+    DeleteRolePolicy DeleteUser DeleteUserPolicy GetAccessKeyInfo GetAccessKeyLastUsed
+    GetCallerIdentity GetLoginProfile GetRole GetRolePolicy GetUser GetUserPolicy ListAccessKeys
+    ListAttachedRolePolicies ListAttachedUserPolicies ListGroupsForUser
+    ListInstanceProfilesForRole ListMFADevices ListRolePolicies ListRoleTags ListRoles
+    ListSSHPublicKeys ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies
+    ListUserTags ListUsers ListVirtualMFADevices PutRolePolicy PutUserPolicy TagRole TagUser
+    UntagRole UntagUser UpdateAccessKey UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription
 }
 
 impl Action {
@@ -46,7 +50,7 @@ impl Action {
 
     /// Whether it changes what is stored.
     pub fn writes(self) -> bool {
-        ["Create", "Delete", "Put", "Update"]
+        ["Create", "Delete", "Put", "Tag", "Untag", "Update"]
             .iter()
             .any(|verb| self.as_str().starts_with(verb))
     }
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn each_action_is_found_in_its_own_service_only() {
-        assert_eq!(Action::ALL.len(), 24);
+        assert_eq!(Action::ALL.len(), 44);
         assert!(Action::ALL.is_sorted_by_key(|action| action.as_str()));
         for action in Action::ALL {
             for service in [Service::Iam, Service::Sts, Service::Kms] {
@@ -81,8 +85,12 @@ mod tests {
         let reads: Vec<_> = reads.map(|action| action.as_str()).collect();
         assert_eq!(
             reads.join(" "),
-            "AssumeRole GetAccessKeyInfo GetCallerIdentity GetRole GetRolePolicy GetUser \
-             GetUserPolicy ListAccessKeys ListRolePolicies ListRoles ListUserPolicies ListUsers"
+            "AssumeRole GetAccessKeyInfo GetAccessKeyLastUsed GetCallerIdentity GetLoginProfile \
+             GetRole GetRolePolicy GetUser GetUserPolicy ListAccessKeys ListAttachedRolePolicies \
+             ListAttachedUserPolicies ListGroupsForUser ListInstanceProfilesForRole \
+             ListMFADevices ListRolePolicies ListRoleTags ListRoles ListSSHPublicKeys \
+             ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies ListUserTags \
+             ListUsers ListVirtualMFADevices"
         );
     }
 }

@@ -4,13 +4,14 @@
 //! trusts. Everything else asks here, before it looks whether what the call is about exists.
 
 use crate::name::AccountId;
-use crate::permit::Asking;
+use crate::permit::{Asking, tag_value};
 use crate::policy::{
     Caller, Decision, Effect, Lacking, Policy, RequestContext, Source, Values, decide, keys,
 };
 use crate::principal::{Principal, PrincipalKind, Role};
 
-use super::{Context, IamError};
+use super::tags::RequestTags;
+use super::{Action, Context, IamError};
 
 /// Decides whether the caller may do what it calls for to the resource with this ARN, which
 /// belongs to its own account.
@@ -19,11 +20,26 @@ use super::{Context, IamError};
 ///
 /// AccessDenied with AWS's text.
 pub(super) fn authorize(context: &mut Context<'_>, resource: &str) -> Result<(), IamError> {
-    let action = context.action.in_policies();
+    authorize_also(context, context.action, resource)
+}
+
+/// Decides whether the caller may do something that is part of what it calls for.
+///
+/// # Errors
+///
+/// AccessDenied with AWS's text.
+pub(super) fn authorize_also(
+    context: &mut Context<'_>,
+    action: Action,
+    resource: &str,
+) -> Result<(), IamError> {
+    let action = action.in_policies();
     let asked = Asked {
         asking: context.asking(),
         action: &action,
         resource,
+        found: context.state.principal(resource).map(|found| &**found),
+        tags: &context.tags,
         owner: context.account(),
         assumption: None,
     };
@@ -74,6 +90,8 @@ pub(super) fn authorize_assumption(
                 asking: context.asking(),
                 action: &action,
                 resource: role_arn,
+                found: Some(principal),
+                tags: &context.tags,
                 owner,
                 assumption: Some(assumption),
             };
@@ -159,6 +177,9 @@ struct Asked<'a> {
     asking: Asking<'a>,
     action: &'a str,
     resource: &'a str,
+    /// The user or role that the resource is, if it exists.
+    found: Option<&'a Principal>,
+    tags: &'a RequestTags,
     owner: AccountId,
     assumption: Option<Assumption<'a>>,
 }
@@ -177,8 +198,22 @@ impl RequestContext for Asked<'_> {
     }
 
     fn condition_values(&self, key: &str) -> Option<Values<'_>> {
+        let resource_tag = [keys::RESOURCE_TAG_PREFIX, "iam:resourcetag/"];
+        if let Some(tag) = resource_tag
+            .iter()
+            .find_map(|start| key.strip_prefix(start))
+        {
+            return tag_value(&self.found?.tags, tag);
+        }
+        if let Some(tag) = key.strip_prefix(keys::REQUEST_TAG_PREFIX) {
+            return tag_value(&self.tags.put, tag);
+        }
         let assumption = self.assumption.as_ref();
         Some(match key {
+            keys::TAG_KEYS => {
+                let keys = self.tags.put.keys().chain(&self.tags.taken);
+                keys.map(String::as_str).collect()
+            }
             keys::RESOURCE_ACCOUNT => self.owner.to_string().into(),
             "sts:externalid" => assumption?.external_id?.into(),
             "sts:rolesessionname" => assumption?.session_name.into(),

@@ -36,20 +36,25 @@ pub(super) fn access_key_id(
     prefix.chars().chain((0..DIGITS).map(digit)).collect()
 }
 
-/// The account that an access key id tells.
-pub(super) fn account_of(access_key_id: &str) -> Option<AccountId> {
-    let digits = access_key_id.get(4..).filter(|digits| digits.len() == 16)?;
-    let bits = digits.bytes().try_fold(0_u128, |bits, digit| {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'2'..=b'7' => digit - b'2' + 26,
-            _ => return None,
-        };
-        Some(bits << 5 | u128::from(value))
-    })?;
-    let tells = bits >> (5 * DIGITS - 1) == 1;
-    let account = (bits >> LOW_BITS) & ((1 << 40) - 1);
-    tells.then(|| format!("{account:012}").parse().ok())?
+/// The account that an access key id tells, whoever has it, in twelve digits; the greatest numbers
+/// have one more. AWS reads ids of any length, and a character that is no digit of base32 as zero.
+pub(super) fn account_of(access_key_id: &str) -> Option<String> {
+    let digits = ["AKIA", "ASIA"]
+        .iter()
+        .find_map(|prefix| access_key_id.strip_prefix(prefix))?;
+    let value = |digit: &u8| match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'2'..=b'7' => digit - b'2' + 26,
+        _ => 0,
+    };
+    // Nine digits, 45 bits: one that says that there is an account, 40 of its number, and four
+    // more.
+    let digits = digits.as_bytes().first_chunk::<9>()?;
+    let bits = digits
+        .iter()
+        .fold(0_u64, |bits, digit| bits << 5 | u64::from(value(digit)));
+    let account = (bits >> 4) & ((1 << 40) - 1);
+    (bits >> 44 == 1).then(|| format!("{account:012}"))
 }
 
 /// A new secret: 240 random bits.
@@ -72,7 +77,7 @@ mod tests {
             let first = access_key_id("AKIA", account, &mut random);
             assert_eq!(first.len(), 20);
             assert!(first.starts_with("AKIA"));
-            assert_eq!(account_of(&first), Some(account));
+            assert_eq!(account_of(&first), Some(account.to_string()));
             assert_ne!(first, access_key_id("AKIA", account, &mut random));
         }
     }
@@ -82,9 +87,22 @@ mod tests {
     #[test]
     fn aws_s_own_ids_tell_theirs() {
         assert_eq!(
-            account_of("ASIAQNZGKIQY56JQ7WML"),
-            "029608264753".parse().ok()
+            account_of("ASIAQNZGKIQY56JQ7WML").as_deref(),
+            Some("029608264753")
         );
+    }
+
+    /// What AWS was seen to answer.
+    #[test]
+    fn ids_that_nobody_has_tell_an_account_too() {
+        for (id, account) in [
+            ("AKIAZZZZZZZ0ZZZZZZZZ", "673894223425"),
+            ("AKIA7777777777777777", "1099511627775"),
+            ("AKIAQAAAAAAAAAAA", "000000000000"),
+            ("AKIAQAAAAAAAAAAAAAAAAAAAB", "000000000000"),
+        ] {
+            assert_eq!(account_of(id).as_deref(), Some(account), "{id}");
+        }
     }
 
     #[test]
@@ -93,9 +111,10 @@ mod tests {
             "",
             "AKIA",
             "AKIAIOSFODNN7EXAMPLE",
-            "AKIAQNZGKIQY56JQ7WM1",
-            "AKIAQNZGKIQY56JQ7WM",
-            "AKIA7777777777777777",
+            "AKIAQNZGKIQY",
+            "AKIAPAAAAAAAAAAAAAAA",
+            "ABIAZZZZZZZZZZZZZZZZ",
+            "AKIA\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
         ] {
             assert_eq!(account_of(id), None, "{id}");
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::name;
 use crate::principal::{IdentityKind, Principal, PrincipalKind};
 
-use super::authorization::authorize;
-use super::{Context, IamError};
+use super::authorization::{authorize, authorize_also};
+use super::{Action, Context, IamError};
 
 impl Context<'_> {
     /// The user or role of this name, exactly so spelt, which the caller may do this to.
@@ -56,7 +56,8 @@ impl Context<'_> {
         }
     }
 
-    /// Whether the caller may make a user or role, and its name is still to be had.
+    /// Whether the caller may make a user or role with the tags of the request, and its name is
+    /// still to be had.
     ///
     /// # Errors
     ///
@@ -67,7 +68,15 @@ impl Context<'_> {
         path: &str,
         name: &str,
     ) -> Result<(), IamError> {
-        authorize(self, &arn(self, kind, path, name))?;
+        let arn = arn(self, kind, path, name);
+        authorize(self, &arn)?;
+        if !self.tags.put.is_empty() {
+            let tagging = match kind {
+                IdentityKind::User => Action::TagUser,
+                IdentityKind::Role => Action::TagRole,
+            };
+            authorize_also(self, tagging, &arn)?;
+        }
         if self.state.identity(self.account(), kind, name).is_none() {
             return Ok(());
         }

@@ -11,9 +11,11 @@
 //! 5. the operation.
 //!
 //! What these services have and this server has not (groups, managed policies, permissions
-//! boundaries, tags, multi-factor authentication) is refused, never ignored: a limit that is
-//! accepted and not enforced would be a promise broken silently.
+//! boundaries, multi-factor authentication) is refused, never ignored: a limit that is accepted and
+//! not enforced would be a promise broken silently. Where tools only ask what there is of it, the
+//! answer is that there is none.
 
+mod absent;
 mod access_keys;
 mod action;
 mod administrator;
@@ -27,6 +29,7 @@ mod parameters;
 mod request;
 mod roles;
 mod sessions;
+mod tags;
 mod users;
 mod xml;
 
@@ -50,6 +53,7 @@ pub(crate) use error::IamError;
 
 use parameters::Parameters;
 use request::Request;
+use tags::RequestTags;
 use xml::Element;
 
 /// The media type of a form.
@@ -64,6 +68,8 @@ struct Context<'a> {
     now: Timestamp,
     random: &'a mut dyn CryptoRng,
     event: &'a mut Event,
+    /// The tags of the request, for those who ask policies.
+    tags: RequestTags,
 }
 
 /// What an operation comes to: the body of the answer, and what is to be stored first.
@@ -152,6 +158,7 @@ fn answer(
         now,
         random,
         event,
+        tags: RequestTags::default(),
     };
     perform(&mut context, request)
 }
@@ -161,12 +168,15 @@ fn perform(context: &mut Context<'_>, request: Request<'_>) -> Result<Outcome, I
         Request::AssumeRole(request) => sessions::assume_role(context, &request),
         Request::CreateAccessKey(user) => access_keys::create(context, user.as_deref()),
         Request::CreateRole(request) => roles::create(context, &request),
-        Request::CreateUser { name, path } => users::create(context, &name, path.as_deref()),
+        Request::CreateUser { name, path, tags } => {
+            users::create(context, &name, path.as_deref(), &tags)
+        }
         Request::DeleteAccessKey { user, id } => access_keys::delete(context, user.as_deref(), &id),
         Request::DeletePolicy(place) => inline_policies::delete(context, &place),
         Request::DeleteRole(name) => roles::delete(context, &name),
         Request::DeleteUser(name) => users::delete(context, &name),
         Request::GetAccessKeyInfo(id) => sessions::access_key_info(context, &id),
+        Request::GetAccessKeyLastUsed(id) => access_keys::last_used(context, &id),
         Request::GetCallerIdentity => Ok(sessions::caller_identity(context)),
         Request::GetPolicy(place) => inline_policies::get(context, &place),
         Request::GetRole(name) => roles::get(context, &name),
@@ -174,17 +184,30 @@ fn perform(context: &mut Context<'_>, request: Request<'_>) -> Result<Outcome, I
         Request::ListAccessKeys { user, page } => {
             access_keys::list(context, user.as_deref(), &page)
         }
+        Request::ListNone(list) => absent::list(context, &list),
         Request::ListPolicies { kind, owner, page } => {
             inline_policies::list(context, kind, &owner, &page)
         }
         Request::ListRoles { prefix, page } => roles::list(context, &prefix, &page),
+        Request::ListTags { kind, owner, page } => tags::list(context, kind, &owner, &page),
+        Request::LoginProfile(user) => absent::login_profile(context, user.as_deref()),
         Request::ListUsers { prefix, page } => users::list(context, &prefix, &page),
         Request::PutPolicy(place, document) => inline_policies::put(context, &place, &document),
+        Request::Tag { kind, owner, tags } => tags::tag(context, kind, &owner, &tags),
+        Request::Untag { kind, owner, keys } => tags::untag(context, kind, &owner, keys),
         Request::UpdateAccessKey { user, id, active } => {
             access_keys::update(context, user.as_deref(), &id, active)
         }
         Request::UpdateAssumeRolePolicy { name, document } => {
             roles::update_trust(context, &name, &document)
+        }
+        Request::UpdateRole {
+            name,
+            description,
+            max_session_seconds,
+        } => roles::update(context, &name, description.as_deref(), max_session_seconds),
+        Request::UpdateRoleDescription { name, description } => {
+            roles::update_description(context, &name, &description)
         }
     }
 }

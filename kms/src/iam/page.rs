@@ -14,7 +14,7 @@ use super::xml::Element;
 use super::{Context, IamError};
 
 /// How many entries a page has unless the request says.
-const DEFAULT_ITEMS: u16 = 100;
+const DEFAULT_ITEMS: usize = 100;
 
 /// How many bytes of the digest a marker carries.
 const DIGEST_BYTES: usize = 16;
@@ -40,7 +40,7 @@ impl<'a> Page<'a> {
         let max_items = parameters.number("MaxItems", 1..=1000);
         Self {
             marker: parameters.text("Marker", &MARKER),
-            max_items: max_items.unwrap_or(DEFAULT_ITEMS).into(),
+            max_items: max_items.map_or(DEFAULT_ITEMS, |number| number as usize),
         }
     }
 

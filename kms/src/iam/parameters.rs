@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::protocol::violation::{Constraint, Path, Shown, Violations};
@@ -48,6 +48,31 @@ impl Shape {
             ..Self::new(1..=longest, r"[\w+=,.@-]+", is_name)
         }
     }
+
+    fn matches(&self, text: &str) -> bool {
+        let is_missing = text.is_empty() && self.pattern.ends_with('+');
+        !is_missing && (self.allows)(text)
+    }
+}
+
+/// How many items a list may have.
+const MOST_ITEMS: usize = 50;
+
+/// The key of a tag, and its value.
+const TAG_KEY: Shape = Shape::new(1..=128, r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+", is_tag_text);
+const TAG_VALUE: Shape = Shape::new(0..=256, r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*", is_tag_text);
+
+/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`, as near as the properties come that characters have here.
+fn is_tag_text(text: &str) -> bool {
+    let is_separator = |c: char| c.is_whitespace() && !c.is_control();
+    text.chars()
+        .all(|c| c.is_alphanumeric() || is_separator(c) || "_.:/=+-@".contains(c))
+}
+
+/// A tag in a request.
+pub(super) struct Tag<'a> {
+    pub(super) key: Cow<'a, str>,
+    pub(super) value: Cow<'a, str>,
 }
 
 /// `[\w+=,.@-]*`
@@ -122,24 +147,119 @@ impl<'a> Parameters<'a> {
     /// A text.
     pub(super) fn text(&mut self, name: &str, shape: &Shape) -> Option<Cow<'a, str>> {
         let text = self.form.remove(name)?;
-        let length = text.chars().count();
-        if let Some(constraint) = Constraint::on_length(length, &shape.length) {
-            self.violated(Shown::Text(&text), name, constraint);
-        } else if !(shape.allows)(&text) {
-            match shape.says {
-                Some(says) => {
-                    let message =
-                        format!("The specified value for {} is invalid. {says}", path(name));
-                    self.invalid.get_or_insert(message);
-                }
-                None => {
-                    let constraint = Constraint::Pattern(shape.pattern);
-                    self.violated(Shown::Text(&text), name, constraint);
-                }
-            }
-        }
+        self.check(&text, &path(name), shape);
         self.show(name, &*text);
         Some(text)
+    }
+
+    /// Notes in what a text is not as it must be.
+    fn check(&mut self, text: &str, path: &Path<'_>, shape: &Shape) {
+        let length = Constraint::on_length(text.chars().count(), &shape.length);
+        if !shape.matches(text) {
+            match shape.says {
+                None => {
+                    let pattern = Constraint::Pattern(shape.pattern);
+                    self.violations.add(Shown::Text(text), path, pattern);
+                }
+                Some(says) if length.is_none() => {
+                    let message = format!("The specified value for {path} is invalid. {says}");
+                    self.invalid.get_or_insert(message);
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(length) = length {
+            self.violations.add(Shown::Text(text), path, length);
+        }
+    }
+
+    /// The list of tags, if there is one.
+    pub(super) fn tags(&mut self) -> Option<Vec<Tag<'a>>> {
+        let tags = self.list("Tags", |p, number| {
+            let [key, value] = ["Key", "Value"]
+                .map(|name| p.form.remove(&*format!("Tags.member.{number}.{name}")));
+            if key.is_none() && value.is_none() {
+                return None;
+            }
+            let prefix = format!("tags.{number}.member.");
+            Some(Tag {
+                key: p.member(key, &prefix, "Key", &TAG_KEY),
+                value: p.member(value, &prefix, "Value", &TAG_VALUE),
+            })
+        })?;
+        let shown = tags.iter();
+        let shown = shown.map(|tag| json!({"key": &*tag.key, "value": &*tag.value}));
+        self.show("Tags", shown.collect::<Vec<_>>());
+        Some(tags)
+    }
+
+    /// The list of tags, which must be there.
+    pub(super) fn required_tags(&mut self) -> Vec<Tag<'a>> {
+        self.tags().unwrap_or_else(|| {
+            self.violated(Shown::Null, "Tags", Constraint::NotNull);
+            Vec::new()
+        })
+    }
+
+    /// The list of the keys of tags, which must be there.
+    pub(super) fn required_tag_keys(&mut self) -> Vec<Cow<'a, str>> {
+        let keys = self.list("TagKeys", |p, number| {
+            p.form.remove(&*format!("TagKeys.member.{number}"))
+        });
+        let keys = keys.unwrap_or_else(|| {
+            self.violated(Shown::Null, "TagKeys", Constraint::NotNull);
+            Vec::new()
+        });
+        let valid = |key: &str| {
+            let length = Constraint::on_length(key.chars().count(), &TAG_KEY.length);
+            length.is_none() && TAG_KEY.matches(key)
+        };
+        if !keys.iter().all(|key| valid(key)) {
+            let list: Vec<_> = keys.iter().map(|key| Some(Cow::Borrowed(&**key))).collect();
+            let constraint = Constraint::Items(vec![
+                Constraint::LengthAtMost(*TAG_KEY.length.end()),
+                Constraint::LengthAtLeast(*TAG_KEY.length.start()),
+                Constraint::Pattern(TAG_KEY.pattern),
+            ]);
+            self.violated(Shown::List(&list), "TagKeys", constraint);
+        }
+        let shown = keys.iter().map(|key| Value::from(&**key));
+        self.show("TagKeys", shown.collect::<Vec<_>>());
+        keys
+    }
+
+    /// A list, if there is one: the items that are found under the numbers from 1 on.
+    fn list<T>(
+        &mut self,
+        name: &str,
+        item: impl Fn(&mut Self, usize) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        // That is how the SDKs write an empty list.
+        let is_empty = self.form.get(name).is_some_and(|text| text.is_empty());
+        if is_empty {
+            self.form.remove(name);
+        }
+        let items: Vec<T> = (1..).map_while(|number| item(self, number)).collect();
+        if items.len() > MOST_ITEMS {
+            self.violated(Shown::Hidden, name, Constraint::LengthAtMost(MOST_ITEMS));
+        }
+        (is_empty || !items.is_empty()).then_some(items)
+    }
+
+    /// A text in an item of a list, which must be there.
+    fn member(
+        &mut self,
+        text: Option<Cow<'a, str>>,
+        prefix: &str,
+        name: &str,
+        shape: &Shape,
+    ) -> Cow<'a, str> {
+        let path = Path { prefix, name };
+        match &text {
+            Some(text) => self.check(text, &path, shape),
+            None => self.violations.add(Shown::Null, &path, Constraint::NotNull),
+        }
+        text.unwrap_or_default()
     }
 
     /// A text that must be there.
@@ -149,20 +269,20 @@ impl<'a> Parameters<'a> {
     }
 
     /// A number.
-    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u16>) -> Option<u16> {
+    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let text = self.form.remove(name)?;
         let Ok(number) = text.parse::<i32>() else {
             let message = format!("The specified value for {} is invalid.", path(name));
             self.invalid.get_or_insert(message);
             return None;
         };
-        let constraint = if number > i32::from(*range.end()) {
-            Constraint::ValueAtMost(*range.end())
-        } else if number < i32::from(*range.start()) {
-            Constraint::ValueAtLeast(*range.start())
-        } else {
-            self.show(name, number);
-            return u16::try_from(number).ok();
+        let constraint = match u32::try_from(number) {
+            Ok(valid) if range.contains(&valid) => {
+                self.show(name, number);
+                return Some(valid);
+            }
+            Ok(big) if big > *range.end() => Constraint::ValueAtMost(*range.end()),
+            _ => Constraint::ValueAtLeast(*range.start()),
         };
         self.violated(Shown::Number(number), name, constraint);
         None
@@ -171,16 +291,19 @@ impl<'a> Parameters<'a> {
     /// One of these texts, which must be there: its place among them.
     pub(super) fn required_choice(&mut self, name: &str, choices: &[&'static str]) -> usize {
         self.require(name);
-        let Some(text) = self.form.remove(name) else {
-            return 0;
-        };
+        self.choice(name, choices).unwrap_or_default()
+    }
+
+    /// One of these texts: its place among them.
+    pub(super) fn choice(&mut self, name: &str, choices: &[&'static str]) -> Option<usize> {
+        let text = self.form.remove(name)?;
         let place = choices.iter().position(|choice| *choice == text);
         if place.is_none() {
             let constraint = Constraint::OneOf(choices.to_vec());
             self.violated(Shown::Text(&text), name, constraint);
         }
         self.show(name, &*text);
-        place.unwrap_or_default()
+        place
     }
 
     /// Whether all that was read is valid and all that was sent was read.

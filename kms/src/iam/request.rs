@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use crate::principal::IdentityKind;
 
 use super::page::Page;
-use super::parameters::{Parameters, Shape, is_name};
+use super::parameters::{Parameters, Shape, Tag, is_name};
 use super::{Action, IamError};
 
-const NEW_USER_NAME: Shape = Shape::name(64);
-const USER_NAME: Shape = Shape::name(128);
+const USER_NAME: Shape = Shape::name(64);
+const EXISTING_USER_NAME: Shape = Shape::name(128);
 const ROLE_NAME: Shape = Shape::name(64);
 const POLICY_NAME: Shape = Shape::name(128);
-const ACCESS_KEY_ID: Shape = Shape::new(16..=128, r"[\w]+", |text| {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-});
+const ACCESS_KEY_ID: Shape = Shape::new(16..=128, r"[\w]+", is_word);
+const ACCESS_KEY_ID_OF_STS: Shape = Shape::new(16..=128, r"[\w]*", is_word);
+const POLICY_PATH: Shape = Shape::new(1..=512, r"((/[A-Za-z0-9\.,\+@=_-]+)*)/", is_policy_path);
+const SERVICE_NAME: Shape = Shape::new(0..=usize::MAX, "", |_| true);
 const PATH: Shape = Shape::new(
     1..=512,
     r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)",
@@ -48,6 +48,22 @@ const EXTERNAL_ID: Shape = Shape::new(2..=1224, r"[\w+=,.@:\/-]*", |text| {
     is_name(&text.replace([':', '/'], "_"))
 });
 
+fn is_word(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_policy_path(text: &str) -> bool {
+    let is_segment = |text: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".,+@=_-".contains(&byte);
+        !text.is_empty() && text.bytes().all(allowed)
+    };
+    text.strip_suffix('/').is_some_and(|text| {
+        let mut segments = text.split('/');
+        segments.next() == Some("") && segments.all(is_segment)
+    })
+}
+
 fn is_between_slashes(text: &str) -> bool {
     text.starts_with('/') && text.ends_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -66,6 +82,7 @@ pub(super) enum Request<'a> {
     CreateUser {
         name: Cow<'a, str>,
         path: Option<Cow<'a, str>>,
+        tags: Vec<Tag<'a>>,
     },
     DeleteAccessKey {
         user: Option<Cow<'a, str>>,
@@ -76,6 +93,7 @@ pub(super) enum Request<'a> {
     DeleteRole(Cow<'a, str>),
     DeleteUser(Cow<'a, str>),
     GetAccessKeyInfo(Cow<'a, str>),
+    GetAccessKeyLastUsed(Cow<'a, str>),
     GetCallerIdentity,
     /// GetRolePolicy and GetUserPolicy.
     GetPolicy(PolicyPlace<'a>),
@@ -86,6 +104,8 @@ pub(super) enum Request<'a> {
         user: Option<Cow<'a, str>>,
         page: Page<'a>,
     },
+    /// A list of what this server has none of.
+    ListNone(EmptyList<'a>),
     /// ListRolePolicies and ListUserPolicies.
     ListPolicies {
         kind: IdentityKind,
@@ -96,12 +116,32 @@ pub(super) enum Request<'a> {
         prefix: Cow<'a, str>,
         page: Page<'a>,
     },
+    /// ListRoleTags and ListUserTags.
+    ListTags {
+        kind: IdentityKind,
+        owner: Cow<'a, str>,
+        page: Page<'a>,
+    },
     ListUsers {
         prefix: Cow<'a, str>,
         page: Page<'a>,
     },
+    /// GetLoginProfile and DeleteLoginProfile: of this user, or of the caller.
+    LoginProfile(Option<Cow<'a, str>>),
     /// PutRolePolicy and PutUserPolicy.
     PutPolicy(PolicyPlace<'a>, Cow<'a, str>),
+    /// TagRole and TagUser.
+    Tag {
+        kind: IdentityKind,
+        owner: Cow<'a, str>,
+        tags: Vec<Tag<'a>>,
+    },
+    /// UntagRole and UntagUser.
+    Untag {
+        kind: IdentityKind,
+        owner: Cow<'a, str>,
+        keys: Vec<Cow<'a, str>>,
+    },
     UpdateAccessKey {
         user: Option<Cow<'a, str>>,
         id: Cow<'a, str>,
@@ -111,6 +151,33 @@ pub(super) enum Request<'a> {
         name: Cow<'a, str>,
         document: Cow<'a, str>,
     },
+    UpdateRole {
+        name: Cow<'a, str>,
+        description: Option<Cow<'a, str>>,
+        max_session_seconds: Option<u32>,
+    },
+    UpdateRoleDescription {
+        name: Cow<'a, str>,
+        description: Cow<'a, str>,
+    },
+}
+
+/// A list that has no entries, whoever asks.
+pub(super) struct EmptyList<'a> {
+    /// What it is called in the answer.
+    pub(super) name: &'static str,
+    pub(super) of: Whose<'a>,
+    pub(super) page: Page<'a>,
+}
+
+/// Whose things are listed.
+pub(super) enum Whose<'a> {
+    /// All of the account that are under this name in ARNs.
+    Account(&'static str),
+    Role(Cow<'a, str>),
+    User(Cow<'a, str>),
+    /// This user's, or the caller's.
+    UserOrCaller(Option<Cow<'a, str>>),
 }
 
 /// Where an inline policy is.
@@ -129,7 +196,8 @@ pub(super) struct CreateRole<'a> {
     pub(super) path: Option<Cow<'a, str>>,
     pub(super) trust: Cow<'a, str>,
     pub(super) description: Option<Cow<'a, str>>,
-    pub(super) max_session_seconds: Option<u16>,
+    pub(super) max_session_seconds: Option<u32>,
+    pub(super) tags: Vec<Tag<'a>>,
 }
 
 /// AssumeRole.
@@ -137,7 +205,7 @@ pub(super) struct AssumeRole<'a> {
     pub(super) role_arn: Cow<'a, str>,
     pub(super) session_name: Cow<'a, str>,
     pub(super) policy: Option<Cow<'a, str>>,
-    pub(super) seconds: Option<u16>,
+    pub(super) seconds: Option<u32>,
     pub(super) external_id: Option<Cow<'a, str>>,
 }
 
@@ -163,41 +231,100 @@ impl<'a> Request<'a> {
                 seconds: p.number("DurationSeconds", 900..=43_200),
                 external_id: p.text("ExternalId", &EXTERNAL_ID),
             }),
-            Action::CreateAccessKey => Self::CreateAccessKey(p.text("UserName", &USER_NAME)),
+            Action::CreateAccessKey => {
+                Self::CreateAccessKey(p.text("UserName", &EXISTING_USER_NAME))
+            }
             Action::CreateRole => Self::CreateRole(CreateRole {
                 name: p.required("RoleName", &ROLE_NAME),
                 path: p.text("Path", &PATH),
                 trust: p.required("AssumeRolePolicyDocument", &POLICY),
                 description: p.text("Description", &DESCRIPTION),
                 max_session_seconds: p.number("MaxSessionDuration", 3600..=43_200),
+                tags: p.tags().unwrap_or_default(),
             }),
             Action::CreateUser => Self::CreateUser {
-                name: p.required("UserName", &NEW_USER_NAME),
+                name: p.required("UserName", &USER_NAME),
                 path: p.text("Path", &PATH),
+                tags: p.tags().unwrap_or_default(),
             },
             Action::DeleteAccessKey => Self::DeleteAccessKey {
-                user: p.text("UserName", &USER_NAME),
+                user: p.text("UserName", &EXISTING_USER_NAME),
                 id: p.required("AccessKeyId", &ACCESS_KEY_ID),
             },
+            Action::DeleteLoginProfile | Action::GetLoginProfile => {
+                Self::LoginProfile(p.text("UserName", &USER_NAME))
+            }
             Action::DeleteRole => Self::DeleteRole(p.required("RoleName", &ROLE_NAME)),
             Action::DeleteRolePolicy => Self::DeletePolicy(PolicyPlace::of_role(p)),
-            Action::DeleteUser => Self::DeleteUser(p.required("UserName", &USER_NAME)),
+            Action::DeleteUser => Self::DeleteUser(p.required("UserName", &EXISTING_USER_NAME)),
             Action::DeleteUserPolicy => Self::DeletePolicy(PolicyPlace::of_user(p)),
             Action::GetAccessKeyInfo => {
-                Self::GetAccessKeyInfo(p.required("AccessKeyId", &ACCESS_KEY_ID))
+                Self::GetAccessKeyInfo(p.required("AccessKeyId", &ACCESS_KEY_ID_OF_STS))
+            }
+            Action::GetAccessKeyLastUsed => {
+                Self::GetAccessKeyLastUsed(p.required("AccessKeyId", &ACCESS_KEY_ID))
             }
             Action::GetCallerIdentity => Self::GetCallerIdentity,
             Action::GetRole => Self::GetRole(p.required("RoleName", &ROLE_NAME)),
             Action::GetRolePolicy => Self::GetPolicy(PolicyPlace::of_role(p)),
-            Action::GetUser => Self::GetUser(p.text("UserName", &USER_NAME)),
+            Action::GetUser => Self::GetUser(p.text("UserName", &EXISTING_USER_NAME)),
             Action::GetUserPolicy => Self::GetPolicy(PolicyPlace::of_user(p)),
             Action::ListAccessKeys => Self::ListAccessKeys {
-                user: p.text("UserName", &USER_NAME),
+                user: p.text("UserName", &EXISTING_USER_NAME),
                 page: Page::read(p),
             },
+            Action::ListAttachedRolePolicies => {
+                let of = Whose::Role(p.required("RoleName", &ROLE_NAME));
+                p.text("PathPrefix", &POLICY_PATH);
+                Self::nothing("AttachedPolicies", of, p)
+            }
+            Action::ListAttachedUserPolicies => {
+                let of = Whose::User(p.required("UserName", &USER_NAME));
+                p.text("PathPrefix", &POLICY_PATH);
+                Self::nothing("AttachedPolicies", of, p)
+            }
+            Action::ListGroupsForUser => {
+                let of = Whose::User(p.required("UserName", &EXISTING_USER_NAME));
+                Self::nothing("Groups", of, p)
+            }
+            Action::ListInstanceProfilesForRole => {
+                let of = Whose::Role(p.required("RoleName", &ROLE_NAME));
+                Self::nothing("InstanceProfiles", of, p)
+            }
+            Action::ListMFADevices => {
+                let of = Whose::UserOrCaller(p.text("UserName", &EXISTING_USER_NAME));
+                Self::nothing("MFADevices", of, p)
+            }
+            Action::ListSSHPublicKeys => {
+                let of = Whose::UserOrCaller(p.text("UserName", &USER_NAME));
+                Self::nothing("SSHPublicKeys", of, p)
+            }
+            Action::ListServiceSpecificCredentials => {
+                let of = Whose::UserOrCaller(p.text("UserName", &USER_NAME));
+                p.text("ServiceName", &SERVICE_NAME);
+                Self::nothing("ServiceSpecificCredentials", of, p)
+            }
+            Action::ListSigningCertificates => {
+                let of = Whose::UserOrCaller(p.text("UserName", &EXISTING_USER_NAME));
+                Self::nothing("Certificates", of, p)
+            }
+            Action::ListVirtualMFADevices => {
+                p.choice("AssignmentStatus", &["Assigned", "Unassigned", "Any"]);
+                Self::nothing("VirtualMFADevices", Whose::Account("mfa/"), p)
+            }
             Action::ListRolePolicies => Self::ListPolicies {
                 kind: IdentityKind::Role,
                 owner: p.required("RoleName", &ROLE_NAME),
+                page: Page::read(p),
+            },
+            Action::ListRoleTags => Self::ListTags {
+                kind: IdentityKind::Role,
+                owner: p.required("RoleName", &ROLE_NAME),
+                page: Page::read(p),
+            },
+            Action::ListUserTags => Self::ListTags {
+                kind: IdentityKind::User,
+                owner: p.required("UserName", &EXISTING_USER_NAME),
                 page: Page::read(p),
             },
             Action::ListRoles => Self::ListRoles {
@@ -206,7 +333,7 @@ impl<'a> Request<'a> {
             },
             Action::ListUserPolicies => Self::ListPolicies {
                 kind: IdentityKind::User,
-                owner: p.required("UserName", &USER_NAME),
+                owner: p.required("UserName", &EXISTING_USER_NAME),
                 page: Page::read(p),
             },
             Action::ListUsers => Self::ListUsers {
@@ -221,8 +348,28 @@ impl<'a> Request<'a> {
                 PolicyPlace::of_user(p),
                 p.required("PolicyDocument", &POLICY),
             ),
+            Action::TagRole => Self::Tag {
+                kind: IdentityKind::Role,
+                owner: p.required("RoleName", &ROLE_NAME),
+                tags: p.required_tags(),
+            },
+            Action::TagUser => Self::Tag {
+                kind: IdentityKind::User,
+                owner: p.required("UserName", &EXISTING_USER_NAME),
+                tags: p.required_tags(),
+            },
+            Action::UntagRole => Self::Untag {
+                kind: IdentityKind::Role,
+                owner: p.required("RoleName", &ROLE_NAME),
+                keys: p.required_tag_keys(),
+            },
+            Action::UntagUser => Self::Untag {
+                kind: IdentityKind::User,
+                owner: p.required("UserName", &EXISTING_USER_NAME),
+                keys: p.required_tag_keys(),
+            },
             Action::UpdateAccessKey => Self::UpdateAccessKey {
-                user: p.text("UserName", &USER_NAME),
+                user: p.text("UserName", &EXISTING_USER_NAME),
                 id: p.required("AccessKeyId", &ACCESS_KEY_ID),
                 active: p.required_choice("Status", &["Active", "Inactive"]) == 0,
             },
@@ -230,7 +377,21 @@ impl<'a> Request<'a> {
                 name: p.required("RoleName", &ROLE_NAME),
                 document: p.required("PolicyDocument", &POLICY),
             },
+            Action::UpdateRole => Self::UpdateRole {
+                name: p.required("RoleName", &ROLE_NAME),
+                description: p.text("Description", &DESCRIPTION),
+                max_session_seconds: p.number("MaxSessionDuration", 3600..=43_200),
+            },
+            Action::UpdateRoleDescription => Self::UpdateRoleDescription {
+                name: p.required("RoleName", &ROLE_NAME),
+                description: p.required("Description", &DESCRIPTION),
+            },
         }
+    }
+
+    fn nothing(name: &'static str, of: Whose<'a>, p: &mut Parameters<'a>) -> Self {
+        let page = Page::read(p);
+        Self::ListNone(EmptyList { name, of, page })
     }
 }
 
@@ -238,7 +399,7 @@ impl<'a> PolicyPlace<'a> {
     fn of_user(p: &mut Parameters<'a>) -> Self {
         Self {
             kind: IdentityKind::User,
-            owner: p.required("UserName", &USER_NAME),
+            owner: p.required("UserName", &EXISTING_USER_NAME),
             policy: p.required("PolicyName", &POLICY_NAME),
         }
     }

@@ -1,4 +1,5 @@
-//! Roles: CreateRole, GetRole, ListRoles, DeleteRole, UpdateAssumeRolePolicy.
+//! Roles: CreateRole, GetRole, ListRoles, UpdateRole, UpdateRoleDescription, DeleteRole,
+//! UpdateAssumeRolePolicy.
 
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use super::authorization::authorize;
 use super::inline_policies::{size, write_document};
 use super::page::Page;
 use super::request::CreateRole;
+use super::tags::RequestTags;
 use super::xml::Element;
-use super::{Context, IamError, Outcome, identities};
+use super::{Context, IamError, Outcome, identities, tags};
 
 /// How many characters, white space not counted, a trust policy may have.
 const MOST_OF_TRUST_POLICY: usize = 2048;
@@ -24,20 +26,25 @@ pub(super) fn create(
     request: &CreateRole<'_>,
 ) -> Result<Outcome, IamError> {
     let path = request.path.as_deref().unwrap_or(DEFAULT_PATH);
+    context.tags = RequestTags::putting(&request.tags)?;
     context.permitted_new(IdentityKind::Role, path, &request.name)?;
     let trust = trust_policy(context, &request.trust)?;
     let id = unique_id("AROA", context.random);
     let mut role = Role::new(&request.name, &id, trust);
     role.description = request.description.as_deref().map(Into::into);
     if let Some(seconds) = request.max_session_seconds {
-        role.max_session_seconds = seconds.into();
+        role.max_session_seconds = seconds;
     }
-    let principal = Principal::role(context.account(), path, role.clone(), context.now);
+    let mut principal = Principal::role(context.account(), path, role.clone(), context.now);
+    principal.tags.clone_from(&context.tags.put);
     let elements = audit::created_role(&principal, &role);
     context.event.changed(elements);
     let changes = vec![Change::PutPrincipal(principal.clone())];
     Ok(context.answer(changes, |result| {
-        result.element("Role", |element| write(element, &principal));
+        result.element("Role", |element| {
+            write_new(element, &principal, &role);
+            tags::write(element, &principal);
+        });
     }))
 }
 
@@ -47,6 +54,7 @@ pub(super) fn get(context: &mut Context<'_>, name: &str) -> Result<Outcome, IamE
     Ok(context.answer(Vec::new(), |result| {
         result.element("Role", |element| {
             write(element, &role);
+            tags::write(element, &role);
             element.element("RoleLastUsed", |_| ());
         });
     }))
@@ -87,6 +95,41 @@ pub(super) fn delete(context: &mut Context<'_>, name: &str) -> Result<Outcome, I
     Ok(context.void(Change::DeletePrincipal { arn }))
 }
 
+/// UpdateRole: a description that is left out stays, a longest session becomes what it is by
+/// default.
+pub(super) fn update(
+    context: &mut Context<'_>,
+    name: &str,
+    description: Option<&str>,
+    max_session_seconds: Option<u32>,
+) -> Result<Outcome, IamError> {
+    let mut principal = context.permitted(IdentityKind::Role, name)?;
+    if let Some(role) = principal.role_mut() {
+        if let Some(description) = description {
+            role.description = Some(description.into());
+        }
+        role.max_session_seconds = max_session_seconds.unwrap_or(Role::DEFAULT_SESSION_SECONDS);
+    }
+    // The answer has a result, although there is nothing in it.
+    Ok(context.answer(vec![Change::PutPrincipal(principal)], |_| ()))
+}
+
+/// UpdateRoleDescription.
+pub(super) fn update_description(
+    context: &mut Context<'_>,
+    name: &str,
+    description: &str,
+) -> Result<Outcome, IamError> {
+    let mut principal = context.permitted(IdentityKind::Role, name)?;
+    if let Some(role) = principal.role_mut() {
+        role.description = Some(description.into());
+    }
+    let changes = vec![Change::PutPrincipal(principal.clone())];
+    Ok(context.answer(changes, |result| {
+        result.element("Role", |element| write(element, &principal));
+    }))
+}
+
 /// UpdateAssumeRolePolicy.
 pub(super) fn update_trust(
     context: &mut Context<'_>,
@@ -125,9 +168,14 @@ fn trust_policy(context: &Context<'_>, document: &str) -> Result<TrustPolicy, Ia
 
 /// A role.
 fn write(element: &mut Element<'_>, principal: &Principal) {
-    let PrincipalKind::Role(role) = principal.kind() else {
-        return;
-    };
+    if let PrincipalKind::Role(role) = principal.kind() {
+        write_new(element, principal, role);
+        element.display("MaxSessionDuration", role.max_session_seconds);
+    }
+}
+
+/// A role that was just made, which AWS shows without its longest session.
+fn write_new(element: &mut Element<'_>, principal: &Principal, role: &Role) {
     element.text("Path", principal.path());
     element.text("RoleName", role.name());
     element.text("RoleId", role.id());
@@ -137,5 +185,4 @@ fn write(element: &mut Element<'_>, principal: &Principal) {
     if let Some(description) = &role.description {
         element.text("Description", description);
     }
-    element.display("MaxSessionDuration", role.max_session_seconds);
 }

@@ -15,10 +15,10 @@ use super::request::AssumeRole;
 use super::{Context, IamError, Outcome};
 
 /// How long a session lasts unless the request says.
-const DEFAULT_SECONDS: u16 = 3600;
+const DEFAULT_SECONDS: u32 = 3600;
 
 /// How long a session lasts at most that another session began.
-const MOST_SECONDS_OF_CHAINED: u16 = 3600;
+const MOST_SECONDS_OF_CHAINED: u32 = 3600;
 
 /// How many characters the policy of a session may have.
 const MOST_OF_SESSION_POLICY: usize = 2048;
@@ -40,12 +40,12 @@ pub(super) fn access_key_info(context: &mut Context<'_>, id: &str) -> Result<Out
         .state
         .access_key(id)
         .and_then(|key| context.state.principal(&key.principal))
-        .map(|owner| owner.account());
+        .map(|owner| owner.account().to_string());
     let account = owner
         .or_else(|| account_of(id))
-        .ok_or_else(|| IamError::Validation(format!("The access key id {id} is not valid.")))?;
+        .ok_or_else(|| IamError::Validation("Access key ID is not valid.".to_owned()))?;
     Ok(context.answer(Vec::new(), |result| {
-        result.display("Account", account);
+        result.text("Account", &account);
     }))
 }
 
@@ -117,16 +117,17 @@ pub(super) fn assume_role(
     }))
 }
 
-/// `arn:aws:iam::<account>:role/<path and name>`
+/// `arn:aws:iam::<account>:role/<path and name>`. The path may have colons, the name may not.
 fn is_role_arn(arn: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts.as_slice() {
         ["arn", "aws", "iam", "", account, resource] => {
             account.len() == 12
                 && account.bytes().all(|byte| byte.is_ascii_digit())
-                && resource
-                    .strip_prefix("role/")
-                    .is_some_and(|name| !name.is_empty())
+                && resource.strip_prefix("role/").is_some_and(|rest| {
+                    let name = rest.rsplit('/').next().unwrap_or_default();
+                    !rest.is_empty() && !name.contains(':')
+                })
         }
         _ => false,
     }
@@ -151,14 +152,14 @@ fn percent_of_space(policy: &str) -> usize {
 }
 
 /// Whether a session may last so long.
-fn check_duration(context: &Context<'_>, seconds: u16, most: u32) -> Result<(), IamError> {
+fn check_duration(context: &Context<'_>, seconds: u32, most: u32) -> Result<(), IamError> {
     let is_chained = context.caller.principal.as_session().is_some();
     if is_chained && seconds > MOST_SECONDS_OF_CHAINED {
         return Err(IamError::Validation(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining".to_owned(),
         ));
     }
-    if u32::from(seconds) > most {
+    if seconds > most {
         return Err(IamError::Validation(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
                 .to_owned(),

@@ -8,23 +8,31 @@ use crate::state::Change;
 
 use super::authorization::authorize;
 use super::page::Page;
+use super::parameters::Tag;
+use super::tags::RequestTags;
 use super::xml::Element;
-use super::{Context, IamError, Outcome, identities};
+use super::{Context, IamError, Outcome, identities, tags};
 
 /// CreateUser.
 pub(super) fn create(
     context: &mut Context<'_>,
     name: &str,
     path: Option<&str>,
+    tags: &[Tag<'_>],
 ) -> Result<Outcome, IamError> {
     let path = path.unwrap_or(DEFAULT_PATH);
+    context.tags = RequestTags::putting(tags)?;
     context.permitted_new(IdentityKind::User, path, name)?;
     let id = unique_id("AIDA", context.random);
-    let user = Principal::user_under(context.account(), path, name, &id, context.now);
+    let mut user = Principal::user_under(context.account(), path, name, &id, context.now);
+    user.tags.clone_from(&context.tags.put);
     context.event.changed(audit::created_user(&user));
     let changes = vec![Change::PutPrincipal(user.clone())];
     Ok(context.answer(changes, |result| {
-        result.element("User", |element| write(element, &user));
+        result.element("User", |element| {
+            write(element, &user);
+            tags::write(element, &user);
+        });
     }))
 }
 
@@ -32,7 +40,10 @@ pub(super) fn create(
 pub(super) fn get(context: &mut Context<'_>, name: Option<&str>) -> Result<Outcome, IamError> {
     let user = context.permitted_user(name)?;
     Ok(context.answer(Vec::new(), |result| {
-        result.element("User", |element| write(element, &user));
+        result.element("User", |element| {
+            write(element, &user);
+            tags::write(element, &user);
+        });
     }))
 }
 

@@ -175,14 +175,10 @@ impl Asked<'_> {
     /// The global condition keys, as far as they make sense here.
     fn of_aws(&self, key: &str) -> Option<Values<'_>> {
         if let Some(tag) = key.strip_prefix(keys::RESOURCE_TAG_PREFIX) {
-            let mut tags = self.key?.tags.iter();
-            let (_, value) = tags.find(|(key, _)| keys::same(key, tag))?;
-            return Some(value.as_str().into());
+            return tag_value(&self.key?.tags, tag);
         }
         if let Some(tag) = key.strip_prefix(keys::REQUEST_TAG_PREFIX) {
-            let mut tags = self.conditions.request_tags?.iter();
-            let (_, value) = tags.find(|(key, _)| keys::same(key, tag))?;
-            return Some(value.as_str().into());
+            return tag_value(self.conditions.request_tags?, tag);
         }
         match key {
             keys::RESOURCE_ACCOUNT => Some(self.key?.account().to_string().into()),
@@ -264,6 +260,9 @@ impl Asking<'_> {
     /// address is what the host says it is, and is absent.
     pub(crate) fn condition_values(&self, key: &str) -> Option<Values<'_>> {
         let principal = self.principal;
+        if let Some(tag) = key.strip_prefix(keys::PRINCIPAL_TAG_PREFIX) {
+            return tag_value(&principal.tags, tag);
+        }
         Some(match key {
             keys::CURRENT_TIME => iso8601(self.now).into(),
             keys::EPOCH_TIME => self.now.as_secs().to_string().into(),
@@ -284,6 +283,12 @@ impl Asking<'_> {
             _ => return None,
         })
     }
+}
+
+/// The value of the tag with this key, in whatever case.
+pub(crate) fn tag_value<'a>(tags: &'a BTreeMap<String, String>, name: &str) -> Option<Values<'a>> {
+    let (_, value) = tags.iter().find(|(key, _)| keys::same(key, name))?;
+    Some(value.as_str().into())
 }
 
 /// Which register a condition key asks for, if it asks for one. `ImageSha384` is PCR 0. Their

@@ -33,6 +33,7 @@ use crate::state::State;
 use conditions::Asked;
 
 pub use conditions::Conditions;
+pub(crate) use conditions::tag_value;
 pub use denial::{Denial, Shown};
 pub use resource::{AccountResource, AliasResource, Resource};
 

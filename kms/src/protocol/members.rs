@@ -250,9 +250,9 @@ impl<'m, 'a> Members<'m, 'a> {
             Some(value) => return Err(wrong_type(&value, "an Integer")),
         };
         let constraint = if number > i32::from(*range.end()) {
-            Constraint::ValueAtMost(*range.end())
+            Constraint::ValueAtMost((*range.end()).into())
         } else if number < i32::from(*range.start()) {
-            Constraint::ValueAtLeast(*range.start())
+            Constraint::ValueAtLeast((*range.start()).into())
         } else {
             return Ok(u16::try_from(number).ok());
         };

@@ -116,8 +116,8 @@ pub(crate) enum Constraint {
     NotNull,
     LengthAtMost(usize),
     LengthAtLeast(usize),
-    ValueAtMost(u16),
-    ValueAtLeast(u16),
+    ValueAtMost(u32),
+    ValueAtLeast(u32),
     Pattern(&'static str),
     /// The names of an enumeration's values.
     OneOf(Vec<&'static str>),

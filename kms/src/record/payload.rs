@@ -358,6 +358,9 @@ pub(super) struct PrincipalPayload<'a> {
     /// Inline policies by name; absent if there are none.
     #[b(6)]
     policies: Option<BTreeMap<&'a str, &'a str>>,
+    /// Absent if there are none.
+    #[b(7)]
+    tags: Option<BTreeMap<&'a str, &'a str>>,
 }
 
 #[derive(CborLen, Decode, Encode)]
@@ -393,6 +396,8 @@ impl<'a> PrincipalPayload<'a> {
         };
         let policies = principal.policies.iter();
         let policies = policies.map(|(name, policy)| (&**name, &**policy.text()));
+        let tags = principal.tags.iter();
+        let tags = tags.map(|(key, value)| (key.as_str(), value.as_str()));
         Self {
             account: *principal.account().as_bytes(),
             user,
@@ -401,6 +406,7 @@ impl<'a> PrincipalPayload<'a> {
             role,
             path: Some(principal.path()).filter(|path| *path != DEFAULT_PATH),
             policies: (!principal.policies.is_empty()).then(|| policies.collect()),
+            tags: (!principal.tags.is_empty()).then(|| tags.collect()),
         }
     }
 
@@ -422,6 +428,10 @@ impl<'a> PrincipalPayload<'a> {
         let policies = self.policies.unwrap_or_default().into_iter();
         principal.policies = policies
             .map(|(name, text)| (name.into(), IdentityPolicy::stored(text)))
+            .collect();
+        let tags = self.tags.unwrap_or_default().into_iter();
+        principal.tags = tags
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
         Some(principal)
     }

@@ -407,6 +407,9 @@ fn a_role_is_made_found_changed_and_deleted() {
         );
         assert!(text(xml, "RoleId").starts_with("AROA"));
         assert_eq!(text(xml, "Description"), "works & \"rests\"");
+    }
+    assert_eq!(texts(&made, "MaxSessionDuration"), [""; 0]);
+    for xml in [&found, &listed] {
         assert_eq!(text(xml, "MaxSessionDuration"), "43200");
     }
     let other = TRUST.replace(":root", ":user/alice");
@@ -577,6 +580,36 @@ fn parameters_are_checked_in_the_words_of_iam() {
             vec![("AccessKeyId", "AKIAAAAAAAAAAAAAAAAA"), ("Status", "On")],
             "1 validation error detected: Value 'On' at 'status' failed to satisfy constraint: Member must satisfy enum value set: [Active, Inactive]".to_owned(),
         ),
+        (
+            "GetAccessKeyLastUsed",
+            vec![("AccessKeyId", "a-b")],
+            "2 validation errors detected: Value 'a-b' at 'accessKeyId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w]+; Value 'a-b' at 'accessKeyId' failed to satisfy constraint: Member must have length greater than or equal to 16".to_owned(),
+        ),
+        (
+            "GetAccessKeyLastUsed",
+            vec![("AccessKeyId", "")],
+            "2 validation errors detected: Value '' at 'accessKeyId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w]+; Value '' at 'accessKeyId' failed to satisfy constraint: Member must have length greater than or equal to 16".to_owned(),
+        ),
+        (
+            "ListAttachedUserPolicies",
+            vec![("UserName", "bob"), ("PathPrefix", "/a//b/")],
+            "1 validation error detected: Value '/a//b/' at 'pathPrefix' failed to satisfy constraint: Member must satisfy regular expression pattern: ((/[A-Za-z0-9\\.,\\+@=_-]+)*)/".to_owned(),
+        ),
+        (
+            "TagUser",
+            vec![("UserName", "bob"), ("Tags.member.1.Key", "a#"), ("Tags.member.2.Value", "\u{e9} 1\u{a0}_.:/=+-@")],
+            "3 validation errors detected: Value 'a#' at 'tags.1.member.key' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+; Value null at 'tags.1.member.value' failed to satisfy constraint: Member must not be null; Value null at 'tags.2.member.key' failed to satisfy constraint: Member must not be null".to_owned(),
+        ),
+        (
+            "UntagUser",
+            vec![("UserName", "bob"), ("TagKeys.member.1", "a"), ("TagKeys.member.2", "")],
+            "1 validation error detected: Value '[a, ]' at 'tagKeys' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+]".to_owned(),
+        ),
+        (
+            "TagRole",
+            vec![("RoleName", "r")],
+            "1 validation error detected: Value null at 'tags' failed to satisfy constraint: Member must not be null".to_owned(),
+        ),
     ] {
         server
             .iam(action, &parameters)
@@ -596,7 +629,7 @@ fn what_is_not_supported_is_refused_and_not_ignored() {
             "PermissionsBoundary",
             "arn:aws:iam::aws:policy/ReadOnlyAccess",
         ),
-        ("Tags.member.1.Key", "team"),
+        ("Tags.member.2.Key", "team"),
         ("NoSuchParameter", "x"),
     ] {
         server
@@ -861,6 +894,166 @@ fn only_who_exists_can_be_trusted() {
     }
 }
 
+/// What tools ask for whatever they do, because at AWS a user or a role may have it.
+#[test]
+fn of_what_there_is_not_the_list_is_empty() {
+    let mut server = Server::new();
+    let bob = server.create_user("bob");
+    server.create_role("worker", TRUST);
+    let user = format!("arn:aws:iam::{ACCOUNT}:user/bob");
+    for (action, owner, list) in [
+        ("ListGroupsForUser", "UserName", "Groups"),
+        ("ListAttachedUserPolicies", "UserName", "AttachedPolicies"),
+        ("ListSSHPublicKeys", "UserName", "SSHPublicKeys"),
+        ("ListMFADevices", "UserName", "MFADevices"),
+        ("ListSigningCertificates", "UserName", "Certificates"),
+        (
+            "ListServiceSpecificCredentials",
+            "UserName",
+            "ServiceSpecificCredentials",
+        ),
+        ("ListAttachedRolePolicies", "RoleName", "AttachedPolicies"),
+        (
+            "ListInstanceProfilesForRole",
+            "RoleName",
+            "InstanceProfiles",
+        ),
+        ("ListVirtualMFADevices", "", "VirtualMFADevices"),
+    ] {
+        let (kind, name) = match owner {
+            "RoleName" => ("role", "worker"),
+            _ => ("user", "bob"),
+        };
+        let parameters: Vec<_> = [(owner, name)]
+            .into_iter()
+            .filter(|p| !p.0.is_empty())
+            .collect();
+        let answer = server.iam(action, &parameters);
+        let xml = answer.result();
+        assert_eq!(text(&xml, list), "", "{action}");
+        assert_eq!(text(&xml, "IsTruncated"), "false");
+        assert_eq!(answer.event["readOnly"], true);
+        let marked = [&parameters[..], &[("Marker", "nonsense")]].concat();
+        server
+            .iam(action, &marked)
+            .expect_refusal(400, "ValidationError", "Invalid Marker.");
+        let resource = match owner {
+            "" => format!("arn:aws:iam::{ACCOUNT}:mfa/"),
+            _ => format!("arn:aws:iam::{ACCOUNT}:{kind}/{name}"),
+        };
+        let refused = format!(
+            "User: {user} is not authorized to perform: iam:{action} on resource: {resource} because no identity-based policy allows the iam:{action} action"
+        );
+        let answer = server.iam_as(&bob, action, &parameters);
+        answer.expect_refusal(403, "AccessDenied", &refused);
+        if !owner.is_empty() {
+            let message = format!("The {kind} with name nobody cannot be found.");
+            let answer = server.iam(action, &[(owner, "nobody")]);
+            answer.expect_refusal(404, "NoSuchEntity", &message);
+        }
+    }
+    server.iam("ListMFADevices", &[]).result();
+}
+
+#[test]
+fn nobody_has_a_password() {
+    let mut server = Server::new();
+    server.create_user("bob");
+    for action in ["GetLoginProfile", "DeleteLoginProfile"] {
+        for (parameters, name) in [(vec![("UserName", "bob")], "bob"), (vec![], "alice")] {
+            let message = format!("Login Profile for User {name} cannot be found.");
+            let answer = server.iam(action, &parameters);
+            answer.expect_refusal(404, "NoSuchEntity", &message);
+        }
+        server.iam(action, &[("UserName", "eve")]).expect_refusal(
+            404,
+            "NoSuchEntity",
+            "The user with name eve cannot be found.",
+        );
+    }
+}
+
+#[test]
+fn when_an_access_key_was_used_is_not_known() {
+    let mut server = Server::new();
+    let bob = server.create_user("bob");
+    server.add_user("444455556666", "mallory-of-another-account", Access::Full);
+    let id = bob.access_key_id.as_str();
+    let xml = server
+        .iam("GetAccessKeyLastUsed", &[("AccessKeyId", id)])
+        .result();
+    assert_eq!(text(&xml, "UserName"), "bob");
+    assert_eq!(
+        text(&xml, "AccessKeyLastUsed"),
+        "<Region>N/A</Region><ServiceName>N/A</ServiceName>"
+    );
+    let mallory = Client::of("mallory-of-another-account");
+    for (client, id, name) in [
+        (Client::of("alice"), "AKIAAAAAAAAAAAAAAAAA", "alice"),
+        (bob.clone(), "AKIAAAAAAAAAAAAAAAAA", "bob"),
+    ] {
+        server
+            .iam_as(&client, "GetAccessKeyLastUsed", &[("AccessKeyId", id)])
+            .expect_refusal(
+                403,
+                "AccessDenied",
+                &format!("User: arn:aws:iam::{ACCOUNT}:user/{name} is not authorized to perform iam:GetAccessKeyLastUsed on resource: access key {id}"),
+            );
+    }
+    for client in [bob.clone(), mallory] {
+        let answer = server.iam_as(&client, "GetAccessKeyLastUsed", &[("AccessKeyId", id)]);
+        assert_eq!(answer.event["errorCode"], "AccessDenied");
+    }
+}
+
+#[test]
+fn a_role_is_updated() {
+    let mut server = Server::new();
+    server.create_role("worker", TRUST);
+    let role = ("RoleName", "worker");
+    let state = |server: &mut Server| {
+        let xml = server.iam("GetRole", &[role]).result();
+        let description = texts(&xml, "Description").pop();
+        (description, text(&xml, "MaxSessionDuration"))
+    };
+    let xml = server
+        .iam(
+            "UpdateRole",
+            &[
+                role,
+                ("Description", "works"),
+                ("MaxSessionDuration", "7200"),
+            ],
+        )
+        .result();
+    assert!(
+        xml.contains("<UpdateRoleResult></UpdateRoleResult>"),
+        "{xml}"
+    );
+    assert_eq!(state(&mut server), (Some("works".into()), "7200".into()));
+    let xml = server
+        .iam("UpdateRoleDescription", &[role, ("Description", "rests")])
+        .result();
+    assert_eq!(text(&xml, "Description"), "rests");
+    assert_eq!(text(&xml, "RoleName"), "worker");
+    assert_eq!(state(&mut server), (Some("rests".into()), "7200".into()));
+    server.iam("UpdateRole", &[role]).result();
+    assert_eq!(state(&mut server), (Some("rests".into()), "3600".into()));
+    let bob = server.create_user("bob");
+    for action in ["UpdateRole", "UpdateRoleDescription"] {
+        let parameters = [role, ("Description", "x")];
+        let answer = server.iam_as(&bob, action, &parameters);
+        assert_eq!(answer.event["errorCode"], "AccessDenied");
+        server
+            .iam(action, &[("RoleName", "other"), ("Description", "x")])
+            .expect_refusal(
+                404,
+                "NoSuchEntity",
+                "The role with name other cannot be found.",
+            );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -909,4 +1102,8 @@ const PARAMETERS: &[&str] = &[
     "DurationSeconds",
     "Policy",
     "Description",
+    "Tags",
+    "Tags.member.1.Key",
+    "Tags.member.1.Value",
+    "TagKeys.member.1",
 ];

@@ -19,6 +19,7 @@ mod encryption;
 mod expiry;
 mod grants;
 mod iam;
+mod iam_tags;
 mod import;
 mod key_specs;
 mod keys;

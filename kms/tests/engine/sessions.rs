@@ -332,6 +332,19 @@ fn a_role_is_not_for_everybody_to_assume() {
     let parameters = [("RoleArn", alice.as_str()), ("RoleSessionName", "s1")];
     let answer = server.sts_as(&Client::of("alice"), "AssumeRole", &parameters);
     answer.expect_refusal(400, "ValidationError", &format!("{alice} is invalid"));
+    // A path may have colons, and names have none.
+    let bad = format!("arn:aws:iam::{ACCOUNT}:role/demo:bad");
+    let parameters = [("RoleArn", bad.as_str()), ("RoleSessionName", "s1")];
+    let answer = server.sts_as(&Client::of("alice"), "AssumeRole", &parameters);
+    answer.expect_refusal(400, "ValidationError", &format!("{bad} is invalid"));
+    let parameters = [
+        ("RoleName", "demo"),
+        ("Path", "/a:b/"),
+        ("AssumeRolePolicyDocument", TRUST),
+    ];
+    server.iam("CreateRole", &parameters).result();
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/a:b/demo");
+    server.assume(&Client::of("alice"), &arn, &[]);
 }
 
 #[test]
@@ -626,6 +639,7 @@ fn an_access_key_id_tells_its_account() {
     for (id, account) in [
         (bob.access_key_id.as_str(), ACCOUNT),
         ("ASIAQNZGKIQY56JQ7WML", "029608264753"),
+        ("AKIA7777777777777777", "1099511627775"),
     ] {
         let xml = server
             .sts_as(&alice, "GetAccessKeyInfo", &[("AccessKeyId", id)])
@@ -634,10 +648,12 @@ fn an_access_key_id_tells_its_account() {
     }
     let id = "AKIAIOSFODNN7EXAMPLE";
     let answer = server.sts_as(&alice, "GetAccessKeyInfo", &[("AccessKeyId", id)]);
+    answer.expect_refusal(400, "ValidationError", "Access key ID is not valid.");
+    let answer = server.sts_as(&alice, "GetAccessKeyInfo", &[("AccessKeyId", "a-b")]);
     answer.expect_refusal(
         400,
         "ValidationError",
-        &format!("The access key id {id} is not valid."),
+        "2 validation errors detected: Value 'a-b' at 'accessKeyId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w]*; Value 'a-b' at 'accessKeyId' failed to satisfy constraint: Member must have length greater than or equal to 16",
     );
     let answer = server.sts_as(&bob, "GetAccessKeyInfo", &[("AccessKeyId", id)]);
     assert_eq!(answer.event["errorCode"], "AccessDenied");

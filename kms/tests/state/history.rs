@@ -107,13 +107,22 @@ fn user(place: (u8, u8, u8), value: u8) -> Principal {
                 (format!("policy{number}").into(), policy)
             });
             role.policies = policies.collect();
+            role.tags = tags(value);
             role
         }
         number => {
             let (name, id) = (format!("user{number}"), format!("AIDA{value}"));
-            Principal::user_with_id(account(place.0), &name, &id, access, created)
+            let mut user = Principal::user_with_id(account(place.0), &name, &id, access, created);
+            user.tags = tags(value);
+            user
         }
     }
+}
+
+/// No tags to three.
+fn tags(value: u8) -> BTreeMap<String, String> {
+    let tags = (0..value % 4).map(|number| (format!("tag{number}"), format!("value {value}")));
+    tags.collect()
 }
 
 impl Edit {

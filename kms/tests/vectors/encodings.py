@@ -79,7 +79,7 @@ def names(kind: int, payload: list) -> list[bytes]:
             account, region, alias = payload[:3]
             return [account, region.encode(), alias.encode()]
         case 4:
-            account, user, _full_access, _created, role, path, _policies = (payload + [None] * 3)[:7]
+            account, user, _full_access, _created, role, path = (payload + [None] * 2)[:6]
             account, path = account.decode(), path or "/"
             resource = f"user{path}{user[0]}" if user else f"role{path}{role[0]}" if role else "root"
             return [f"arn:aws:iam::{account}:{resource}".encode()]
