@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::error::KmsError;
 use crate::identity_policy::IdentityPolicy;
 use crate::name::Region;
-use crate::principal::{Principal, Session};
+use crate::principal::{Principal, PrincipalKind, Session};
 use crate::sigv4::{self, Authorization, SecretAccessKey, Service};
 use crate::state::State;
 
@@ -76,23 +76,29 @@ fn holder<'s>(state: &'s State, access_key_id: &str) -> Option<Signer<'s>> {
     })
 }
 
-/// The session of a token that belongs to this access key, if its role still exists.
+/// The session of a token that belongs to this access key, if its role or user still exists.
 fn session<'s>(state: &State, access_key_id: &str, token: &str) -> Option<Signer<'s>> {
     let token = state.open_session(token)?;
-    let role = state.principal(&token.role_arn)?;
-    if *token.access_key_id != *access_key_id || role.principal_id() != *token.role_id {
+    let found = state.principal(&token.principal_arn)?;
+    if *token.access_key_id != *access_key_id || found.principal_id() != *token.principal_id {
         return None;
     }
-    let session = Session {
-        role: Arc::clone(role),
-        name: token.session_name,
-        policy: token.policy.as_deref().map(IdentityPolicy::stored),
-        issued: token.issued,
-        expires: token.expires,
+    let principal = match (token.session_name, found.kind()) {
+        (Some(name), PrincipalKind::Role(_)) => Principal::session(Session {
+            role: Arc::clone(found),
+            name,
+            policy: token.policy.as_deref().map(IdentityPolicy::stored),
+            issued: token.issued,
+            expires: token.expires,
+        }),
+        (None, PrincipalKind::Root | PrincipalKind::User { .. }) => {
+            Principal::clone(found).with_token(token.issued)
+        }
+        _ => return None,
     };
     Some(Signer {
         secret: Cow::Owned(token.secret),
-        principal: Principal::session(session).into(),
+        principal: principal.into(),
         expires: Some(token.expires),
     })
 }

@@ -30,6 +30,9 @@ pub struct Principal {
     pub policies: BTreeMap<Arc<str>, IdentityPolicy>,
     /// Its tags by key; a session has those of its role.
     pub tags: BTreeMap<String, String>,
+    /// When the temporary credentials of its own were issued that it calls with, if it does. That is
+    /// never stored.
+    token_issued: Option<Timestamp>,
 }
 
 /// Which identity of an account a principal is.
@@ -203,6 +206,7 @@ impl Principal {
             access: Access::None,
             policies: BTreeMap::new(),
             tags: BTreeMap::new(),
+            token_issued: None,
         }
     }
 
@@ -328,6 +332,26 @@ impl Principal {
             PrincipalKind::Role(role) => Some(Arc::make_mut(role)),
             _ => None,
         }
+    }
+
+    /// A user or root user that calls with temporary credentials of its own.
+    pub(crate) fn with_token(self, issued: Timestamp) -> Self {
+        Self {
+            token_issued: Some(issued),
+            ..self
+        }
+    }
+
+    /// Whether it calls with temporary credentials of its own.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token_issued.is_some()
+    }
+
+    /// When the temporary credentials were issued that it calls with: those of a role's session,
+    /// or its own.
+    pub(crate) fn token_issued(&self) -> Option<Timestamp> {
+        self.as_session()
+            .map_or(self.token_issued, |session| Some(session.issued))
     }
 
     /// What makes it a session, if it is one.

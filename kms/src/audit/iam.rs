@@ -5,14 +5,22 @@
 use attestation::Timestamp;
 use serde_json::{Value, json};
 
-use crate::principal::{AccessKey, Principal, Role, Session};
+use crate::principal::{AccessKey, Principal, Role};
 
 use super::{MAX_TEXT_BYTES, bounded, date};
 
-/// Where the rights of a session come from.
-pub(super) fn session_context(session: &Session) -> Value {
+/// Where the rights of a session come from, and since when it lasts; `None` for who calls with
+/// credentials that last.
+pub(super) fn session_context(principal: &Principal) -> Option<Value> {
+    let attributes = json!({
+        "creationDate": date::iso8601(principal.token_issued()?),
+        "mfaAuthenticated": "false",
+    });
+    let Some(session) = principal.as_session() else {
+        return Some(json!({ "attributes": attributes }));
+    };
     let role = &session.role;
-    json!({
+    Some(json!({
         "sessionIssuer": {
             "type": "Role",
             "principalId": role.principal_id(),
@@ -20,11 +28,8 @@ pub(super) fn session_context(session: &Session) -> Value {
             "accountId": role.account().to_string(),
             "userName": role.name(),
         },
-        "attributes": {
-            "creationDate": date::iso8601(session.issued),
-            "mfaAuthenticated": "false",
-        },
-    })
+        "attributes": attributes,
+    }))
 }
 
 /// The elements of CreateUser.
@@ -57,6 +62,14 @@ pub(crate) fn created_access_key(key: &AccessKey, user_name: Option<&str>) -> Va
         "status": "Active",
         "userName": user_name,
         "createDate": date::in_words(key.created),
+    }})
+}
+
+/// The elements of GetSessionToken.
+pub(crate) fn session_token(access_key_id: &str, expires: Timestamp) -> Value {
+    json!({ "credentials": {
+        "accessKeyId": access_key_id,
+        "expiration": date::in_words(expires),
     }})
 }
 

@@ -33,7 +33,7 @@ pub(crate) use date::iso8601;
 pub(crate) use elements::{
     created_grant, created_key, key_id, key_material, replicated_key, scheduled_deletion,
 };
-pub(crate) use iam::{assumed_role, created_access_key, created_role, created_user};
+pub(crate) use iam::{assumed_role, created_access_key, created_role, created_user, session_token};
 
 /// The version of CloudTrail's record format.
 const EVENT_VERSION: &str = "1.11";
@@ -420,7 +420,7 @@ impl UserIdentity {
             access_key_id: Some(access_key_id.to_owned()),
             user_name,
             invoked_by: None,
-            session_context: principal.as_session().map(iam::session_context),
+            session_context: iam::session_context(principal),
         }
     }
 }

@@ -25,8 +25,8 @@ macro_rules! actions {
 actions! {
     AssumeRole CreateAccessKey CreateRole CreateUser DeleteAccessKey DeleteLoginProfile DeleteRole
     DeleteRolePolicy DeleteUser DeleteUserPolicy GetAccessKeyInfo GetAccessKeyLastUsed
-    GetCallerIdentity GetLoginProfile GetRole GetRolePolicy GetUser GetUserPolicy ListAccessKeys
-    ListAttachedRolePolicies ListAttachedUserPolicies ListGroupsForUser
+    GetCallerIdentity GetLoginProfile GetRole GetRolePolicy GetSessionToken GetUser GetUserPolicy
+    ListAccessKeys ListAttachedRolePolicies ListAttachedUserPolicies ListGroupsForUser
     ListInstanceProfilesForRole ListMFADevices ListRolePolicies ListRoleTags ListRoles
     ListSSHPublicKeys ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies
     ListUserTags ListUsers ListVirtualMFADevices PutRolePolicy PutUserPolicy TagRole TagUser
@@ -43,7 +43,10 @@ impl Action {
     /// The service it belongs to.
     pub const fn service(self) -> Service {
         match self {
-            Self::AssumeRole | Self::GetAccessKeyInfo | Self::GetCallerIdentity => Service::Sts,
+            Self::AssumeRole
+            | Self::GetAccessKeyInfo
+            | Self::GetCallerIdentity
+            | Self::GetSessionToken => Service::Sts,
             _ => Service::Iam,
         }
     }
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn each_action_is_found_in_its_own_service_only() {
-        assert_eq!(Action::ALL.len(), 44);
+        assert_eq!(Action::ALL.len(), 45);
         assert!(Action::ALL.is_sorted_by_key(|action| action.as_str()));
         for action in Action::ALL {
             for service in [Service::Iam, Service::Sts, Service::Kms] {
@@ -86,11 +89,11 @@ mod tests {
         assert_eq!(
             reads.join(" "),
             "AssumeRole GetAccessKeyInfo GetAccessKeyLastUsed GetCallerIdentity GetLoginProfile \
-             GetRole GetRolePolicy GetUser GetUserPolicy ListAccessKeys ListAttachedRolePolicies \
-             ListAttachedUserPolicies ListGroupsForUser ListInstanceProfilesForRole \
-             ListMFADevices ListRolePolicies ListRoleTags ListRoles ListSSHPublicKeys \
-             ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies ListUserTags \
-             ListUsers ListVirtualMFADevices"
+             GetRole GetRolePolicy GetSessionToken GetUser GetUserPolicy ListAccessKeys \
+             ListAttachedRolePolicies ListAttachedUserPolicies ListGroupsForUser \
+             ListInstanceProfilesForRole ListMFADevices ListRolePolicies ListRoleTags ListRoles \
+             ListSSHPublicKeys ListServiceSpecificCredentials ListSigningCertificates \
+             ListUserPolicies ListUserTags ListUsers ListVirtualMFADevices"
         );
     }
 }

@@ -148,6 +148,7 @@ fn answer(
     let action = parameters.action()?;
     event.action(action);
     let caller = authenticate(state, call, action.service(), now, event)?;
+    sessions::check_credentials(&caller.principal, action)?;
     let request = Request::read(action, parameters)?;
     event.parameters(parameters.shown());
     let mut context = Context {
@@ -180,6 +181,7 @@ fn perform(context: &mut Context<'_>, request: Request<'_>) -> Result<Outcome, I
         Request::GetCallerIdentity => Ok(sessions::caller_identity(context)),
         Request::GetPolicy(place) => inline_policies::get(context, &place),
         Request::GetRole(name) => roles::get(context, &name),
+        Request::GetSessionToken(seconds) => Ok(sessions::session_token(context, seconds)),
         Request::GetUser(name) => users::get(context, name.as_deref()),
         Request::ListAccessKeys { user, page } => {
             access_keys::list(context, user.as_deref(), &page)

@@ -6,6 +6,7 @@ use crate::principal::IdentityKind;
 
 use super::page::Page;
 use super::parameters::{Parameters, Shape, Tag, is_name};
+use super::sessions::MOST_SECONDS_OF_USER;
 use super::{Action, IamError};
 
 const USER_NAME: Shape = Shape::name(64);
@@ -98,6 +99,8 @@ pub(super) enum Request<'a> {
     /// GetRolePolicy and GetUserPolicy.
     GetPolicy(PolicyPlace<'a>),
     GetRole(Cow<'a, str>),
+    /// For so many seconds.
+    GetSessionToken(Option<u32>),
     /// This user, or the caller.
     GetUser(Option<Cow<'a, str>>),
     ListAccessKeys {
@@ -267,6 +270,9 @@ impl<'a> Request<'a> {
             Action::GetCallerIdentity => Self::GetCallerIdentity,
             Action::GetRole => Self::GetRole(p.required("RoleName", &ROLE_NAME)),
             Action::GetRolePolicy => Self::GetPolicy(PolicyPlace::of_role(p)),
+            Action::GetSessionToken => {
+                Self::GetSessionToken(p.number("DurationSeconds", 900..=MOST_SECONDS_OF_USER))
+            }
             Action::GetUser => Self::GetUser(p.text("UserName", &EXISTING_USER_NAME)),
             Action::GetUserPolicy => Self::GetPolicy(PolicyPlace::of_user(p)),
             Action::ListAccessKeys => Self::ListAccessKeys {

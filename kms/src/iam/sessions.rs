@@ -1,5 +1,5 @@
-//! Who one is, and becoming somebody else for a while: GetCallerIdentity, GetAccessKeyInfo,
-//! AssumeRole.
+//! Who one is, becoming somebody else for a while, and oneself with credentials that end:
+//! GetCallerIdentity, GetAccessKeyInfo, AssumeRole, GetSessionToken.
 
 use std::sync::Arc;
 
@@ -8,11 +8,13 @@ use crate::audit::{self, iso8601};
 use crate::identity_policy::IdentityPolicy;
 use crate::principal::{Principal, PrincipalKind, Session};
 use crate::record::SessionToken;
+use crate::sigv4::{self, Service};
 
 use super::authorization::{Assumption, authorize, authorize_assumption};
 use super::credentials::{access_key_id, account_of, secret_access_key};
 use super::request::AssumeRole;
-use super::{Context, IamError, Outcome};
+use super::xml::Element;
+use super::{Action, Context, IamError, Outcome};
 
 /// How long a session lasts unless the request says.
 const DEFAULT_SECONDS: u32 = 3600;
@@ -20,8 +22,75 @@ const DEFAULT_SECONDS: u32 = 3600;
 /// How long a session lasts at most that another session began.
 const MOST_SECONDS_OF_CHAINED: u32 = 3600;
 
+/// How long a session of a user lasts unless the request says, and at most; and a root user's.
+const DEFAULT_SECONDS_OF_USER: u32 = 43_200;
+pub(super) const MOST_SECONDS_OF_USER: u32 = 129_600;
+const MOST_SECONDS_OF_ROOT: u32 = 3600;
+
 /// How many characters the policy of a session may have.
 const MOST_OF_SESSION_POLICY: usize = 2048;
+
+/// Whether the caller's credentials are good for this: those of GetSessionToken without a second
+/// factor are not for IAM, and of STS for AssumeRole and GetCallerIdentity only. So AWS documents it.
+///
+/// # Errors
+///
+/// InvalidClientTokenId and AccessDenied, as AWS answers.
+pub(super) fn check_credentials(caller: &Principal, action: Action) -> Result<(), IamError> {
+    let is_own_session = caller.has_token();
+    let refused = match action {
+        Action::AssumeRole | Action::GetCallerIdentity => false,
+        Action::GetSessionToken => caller.token_issued().is_some(),
+        _ if action.service() == Service::Iam && is_own_session => {
+            return Err(sigv4::unknown_caller().into());
+        }
+        _ => is_own_session,
+    };
+    if refused {
+        return Err(IamError::AccessDenied(format!(
+            "Cannot call {} with session credentials",
+            action.as_str()
+        )));
+    }
+    Ok(())
+}
+
+/// GetSessionToken, which every user may call. A root user's session lasts an hour at most, whatever
+/// it asks for.
+pub(super) fn session_token(context: &mut Context<'_>, seconds: Option<u32>) -> Outcome {
+    let caller = &context.caller.principal;
+    let most = match caller.kind() {
+        PrincipalKind::Root => MOST_SECONDS_OF_ROOT,
+        _ => MOST_SECONDS_OF_USER,
+    };
+    let seconds = seconds.unwrap_or(DEFAULT_SECONDS_OF_USER).min(most);
+    let expires = context.now.as_secs() + u64::from(seconds);
+    let token = SessionToken {
+        access_key_id: access_key_id("ASIA", caller.account(), context.random).into(),
+        secret: secret_access_key(context.random),
+        principal_arn: Arc::clone(caller.arn()),
+        principal_id: caller.principal_id().into(),
+        session_name: None,
+        issued: context.now,
+        expires: Timestamp::from_secs(expires),
+        policy: None,
+    };
+    let sealed = context.state.seal_session(&token, context.random);
+    let elements = audit::session_token(&token.access_key_id, token.expires);
+    context.event.changed(elements);
+    context.answer(Vec::new(), |result| {
+        write_credentials(result, &token, &sealed);
+    })
+}
+
+fn write_credentials(result: &mut Element<'_>, token: &SessionToken, sealed: &str) {
+    result.element("Credentials", |credentials| {
+        credentials.text("AccessKeyId", &token.access_key_id);
+        credentials.text("SecretAccessKey", token.secret.expose());
+        credentials.text("SessionToken", sealed);
+        credentials.display("Expiration", iso8601(token.expires));
+    });
+}
 
 /// GetCallerIdentity, which everybody may call.
 pub(super) fn caller_identity(context: &Context<'_>) -> Outcome {
@@ -88,9 +157,9 @@ pub(super) fn assume_role(
     let token = SessionToken {
         access_key_id: access_key_id("ASIA", principal.account(), context.random).into(),
         secret: secret_access_key(context.random),
-        role_arn: Arc::clone(principal.arn()),
-        role_id: Arc::clone(role.id()),
-        session_name: Arc::clone(&session.name),
+        principal_arn: Arc::clone(principal.arn()),
+        principal_id: Arc::clone(role.id()),
+        session_name: Some(Arc::clone(&session.name)),
         issued: session.issued,
         expires: session.expires,
         policy: session.policy.as_ref().map(|p| Arc::clone(p.text())),
@@ -105,12 +174,7 @@ pub(super) fn assume_role(
             user.text("AssumedRoleId", &session.principal_id());
             user.text("Arn", session.arn());
         });
-        result.element("Credentials", |credentials| {
-            credentials.text("AccessKeyId", &token.access_key_id);
-            credentials.text("SecretAccessKey", token.secret.expose());
-            credentials.text("SessionToken", &sealed);
-            credentials.display("Expiration", iso8601(token.expires));
-        });
+        write_credentials(result, &token, &sealed);
         if let Some(policy) = &token.policy {
             result.display("PackedPolicySize", percent_of_space(policy));
         }

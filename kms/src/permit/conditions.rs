@@ -266,14 +266,14 @@ impl Asking<'_> {
         Some(match key {
             keys::CURRENT_TIME => iso8601(self.now).into(),
             keys::EPOCH_TIME => self.now.as_secs().to_string().into(),
-            keys::MULTI_FACTOR_AUTH_PRESENT => principal.as_session().map(|_| false)?.into(),
+            keys::MULTI_FACTOR_AUTH_PRESENT => principal.token_issued().map(|_| false)?.into(),
             keys::PRINCIPAL_ACCOUNT => principal.account().to_string().into(),
             keys::PRINCIPAL_ARN => principal.policy_arn().into(),
             keys::PRINCIPAL_IS_AWS_SERVICE | keys::VIA_AWS_SERVICE => false.into(),
             keys::PRINCIPAL_TYPE => principal.type_name().into(),
             keys::REQUESTED_REGION => self.region.as_str().into(),
             keys::SECURE_TRANSPORT => self.call.is_encrypted.into(),
-            keys::TOKEN_ISSUE_TIME => iso8601(principal.as_session()?.issued).into(),
+            keys::TOKEN_ISSUE_TIME => iso8601(principal.token_issued()?).into(),
             keys::USER_AGENT => {
                 let agent = self.call.headers.get(http::header::USER_AGENT)?;
                 agent.to_str().ok()?.into()

@@ -658,3 +658,193 @@ fn an_access_key_id_tells_its_account() {
     let answer = server.sts_as(&bob, "GetAccessKeyInfo", &[("AccessKeyId", id)]);
     assert_eq!(answer.event["errorCode"], "AccessDenied");
 }
+
+/// Credentials of a client's own that end.
+fn own_session(server: &mut Server, client: &Client, more: &[(&str, &str)]) -> (Client, String) {
+    let xml = server.sts_as(client, "GetSessionToken", more).result();
+    let session = Client {
+        access_key_id: text(&xml, "AccessKeyId"),
+        secret: text(&xml, "SecretAccessKey"),
+        token: Some(text(&xml, "SessionToken")),
+        ..client.clone()
+    };
+    (session, text(&xml, "Expiration"))
+}
+
+#[test]
+fn a_users_session_is_the_user_for_a_while() {
+    let mut server = Server::new();
+    let id = server.create_key();
+    let bob = server.create_user("bob");
+    let answer = server.sts_as(&bob, "GetSessionToken", &[]);
+    let xml = answer.result();
+    assert_eq!(answer.event["readOnly"], true);
+    assert_eq!(
+        answer.event["responseElements"],
+        json!({"credentials": {
+            "accessKeyId": text(&xml, "AccessKeyId"),
+            "expiration": "Mar 2, 2026, 12:00:00 AM",
+        }})
+    );
+    for secret in ["SecretAccessKey", "SessionToken"] {
+        let secret = text(&xml, secret);
+        assert!(server.events.iter().all(|line| !line.contains(&secret)));
+    }
+    let (session, expires) = own_session(&mut server, &bob, &[("DurationSeconds", "900")]);
+    assert_eq!(expires, "2026-03-01T12:15:00Z");
+    assert!(session.access_key_id.starts_with("ASIA"));
+    let told = server.sts_as(&session, "GetCallerIdentity", &[]);
+    assert_eq!(text(&told.result(), "Arn"), user(ACCOUNT, "bob"));
+    assert_eq!(told.event["userIdentity"]["type"], "IAMUser");
+    assert_eq!(
+        told.event["userIdentity"]["sessionContext"],
+        json!({"attributes": {
+            "creationDate": "2026-03-01T12:00:00Z",
+            "mfaAuthenticated": "false",
+        }})
+    );
+
+    // What the user may do its session may do, as long as the user may.
+    let encrypt = json!({"KeyId": id, "Plaintext": "eA=="});
+    let answer = server.call_as(&session, "Encrypt", encrypt.clone());
+    assert_eq!(answer.error().0, "AccessDeniedException");
+    let statement = json!({
+        "Effect": "Allow",
+        "Action": "kms:Encrypt",
+        "Resource": "*",
+        "Condition": {
+            "Bool": {"aws:MultiFactorAuthPresent": "false"},
+            "DateEquals": {"aws:TokenIssueTime": "2026-03-01T12:00:00Z"},
+        },
+    });
+    let allow = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
+    let parameters = [
+        ("UserName", "bob"),
+        ("PolicyName", "p"),
+        ("PolicyDocument", allow.as_str()),
+    ];
+    server.iam("PutUserPolicy", &parameters).result();
+    server.call_as(&session, "Encrypt", encrypt.clone()).ok();
+    // Those who sign with an access key have no token.
+    let answer = server.call_as(&bob, "Encrypt", encrypt);
+    assert_eq!(answer.error().0, "AccessDeniedException");
+
+    server.pass(Duration::from_secs(900));
+    let answer = server.sts_as(&session, "GetCallerIdentity", &[]);
+    assert_eq!(answer.event["errorCode"], "ExpiredToken");
+}
+
+#[test]
+fn a_users_session_manages_nobody() {
+    let mut server = Server::new();
+    let role = server.create_role("worker", TRUST);
+    let alice = Client::of("alice");
+    let root = server.add_root(ACCOUNT);
+    for client in [alice.clone(), root] {
+        let (session, _) = own_session(&mut server, &client, &[]);
+        for (action, parameters) in [
+            ("GetUser", vec![]),
+            ("ListUsers", vec![]),
+            ("CreateAccessKey", vec![]),
+        ] {
+            server.iam_as(&session, action, &parameters).expect_refusal(
+                403,
+                "InvalidClientTokenId",
+                INVALID,
+            );
+        }
+        for (action, parameters) in [
+            ("GetSessionToken", vec![]),
+            (
+                "GetAccessKeyInfo",
+                vec![("AccessKeyId", "AKIAQAAAAAAAAAAA")],
+            ),
+        ] {
+            let message = format!("Cannot call {action} with session credentials");
+            server.sts_as(&session, action, &parameters).expect_refusal(
+                403,
+                "AccessDenied",
+                &message,
+            );
+        }
+        server.call_as(&session, "ListKeys", json!({})).ok();
+    }
+    let (session, _) = own_session(&mut server, &alice, &[]);
+    let of_role = server.assume(&session, &role, &[]);
+    server
+        .sts_as(&of_role, "GetSessionToken", &[])
+        .expect_refusal(
+            403,
+            "AccessDenied",
+            "Cannot call GetSessionToken with session credentials",
+        );
+}
+
+#[test]
+fn a_users_session_lasts_as_long_as_asked_for_and_a_root_users_an_hour() {
+    let mut server = Server::new();
+    let (alice, root) = (Client::of("alice"), server.add_root(ACCOUNT));
+    for (client, seconds, expected) in [
+        (&alice, None, "2026-03-02T00:00:00Z"),
+        (&alice, Some("129600"), "2026-03-03T00:00:00Z"),
+        (&root, None, "2026-03-01T13:00:00Z"),
+        (&root, Some("3601"), "2026-03-01T13:00:00Z"),
+        (&root, Some("900"), "2026-03-01T12:15:00Z"),
+    ] {
+        let more: Vec<_> = seconds
+            .map(|text| ("DurationSeconds", text))
+            .into_iter()
+            .collect();
+        assert_eq!(own_session(&mut server, client, &more).1, expected);
+    }
+    for (seconds, constraint) in [
+        ("899", "greater than or equal to 900"),
+        ("129601", "less than or equal to 129600"),
+    ] {
+        let parameters = [("DurationSeconds", seconds)];
+        let answer = server.sts_as(&alice, "GetSessionToken", &parameters);
+        answer.expect_refusal(400, "ValidationError", &format!("1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: Member must have value {constraint}"));
+    }
+    // Nobody has a device, and none is believed in.
+    let parameters = [
+        ("SerialNumber", "arn:aws:iam::111122223333:mfa/alice"),
+        ("TokenCode", "123456"),
+    ];
+    server
+        .sts_as(&alice, "GetSessionToken", &parameters)
+        .expect_refusal(
+            400,
+            "InvalidInput",
+            "This server does not support the parameter SerialNumber.",
+        );
+}
+
+#[test]
+fn a_users_session_ends_with_the_user() {
+    let mut server = Server::new();
+    let bob = server.create_user("bob");
+    let (session, _) = own_session(&mut server, &bob, &[]);
+    server.sts_as(&session, "GetCallerIdentity", &[]).result();
+    let key = [
+        ("UserName", "bob"),
+        ("AccessKeyId", bob.access_key_id.as_str()),
+    ];
+    server.iam("DeleteAccessKey", &key).result();
+    server.iam("DeleteUser", &[("UserName", "bob")]).result();
+    for _ in 0..2 {
+        server
+            .sts_as(&session, "GetCallerIdentity", &[])
+            .expect_refusal(403, "InvalidClientTokenId", INVALID);
+        // A user of the same name is another one.
+        server.iam("CreateUser", &[("UserName", "bob")]);
+    }
+    // One client's token is no good with another's key.
+    let (alices, _) = own_session(&mut server, &Client::of("alice"), &[]);
+    let mixed = Client {
+        access_key_id: session.access_key_id.clone(),
+        ..alices
+    };
+    server
+        .sts_as(&mixed, "GetCallerIdentity", &[])
+        .expect_refusal(403, "InvalidClientTokenId", INVALID);
+}
