@@ -313,6 +313,141 @@ def test_roles_are_not_for_everybody(role, user, client):
         client("sts", access_key).assume_role(RoleArn=role["Arn"], RoleSessionName="s-1")
 
 
+def test_a_users_own_session(iam, user, client, key):
+    name, access_key = user
+    iam.put_user_policy(UserName=name, PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL))
+    given = client("sts", access_key).get_session_token(DurationSeconds=900)["Credentials"]
+    assert given["AccessKeyId"].startswith("ASIA")
+    told = client("sts", given).get_caller_identity()
+    assert told["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    client("kms", given).encrypt(KeyId=key, Plaintext=b"x")
+    with refused(403, "InvalidClientTokenId", "The security token included in the request is invalid."):
+        client("iam", given).get_user()
+    with refused(403, "AccessDenied", "Cannot call GetSessionToken with session credentials"):
+        client("sts", given).get_session_token()
+    with refused(400, "InvalidInput"):
+        client("sts", access_key).get_session_token(
+            SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/{name}", TokenCode="123456"
+        )
+
+
+def as_map(tags):
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def as_list(tags):
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def test_what_terraform_does_with_a_user(iam):
+    """The calls of `aws_iam_user` with `force_destroy`: create, read, update, delete."""
+    name = "terraform-user"
+    tags = {"Team": "storage", "stage": "a/b:c+d=e@f"}
+    made = iam.create_user(UserName=name, Path="/", Tags=as_list(tags))["User"]
+    assert as_map(made["Tags"]) == tags
+    read = iam.get_user(UserName=name)["User"]
+    assert as_map(read["Tags"]) == tags
+    assert all("Tags" not in user for user in iam.list_users()["Users"])
+    iam.untag_user(UserName=name, TagKeys=["stage"])
+    iam.tag_user(UserName=name, Tags=as_list({"Team": "kms", "cost": ""}))
+    assert as_map(iam.list_user_tags(UserName=name)["Tags"]) == {"Team": "kms", "cost": ""}
+
+    key = iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    used = iam.get_access_key_last_used(AccessKeyId=key)
+    assert used["UserName"] == name
+    assert used["AccessKeyLastUsed"] == {"Region": "N/A", "ServiceName": "N/A"}
+    for operation, member in (
+        ("list_groups_for_user", "Groups"),
+        ("list_attached_user_policies", "AttachedPolicies"),
+        ("list_ssh_public_keys", "SSHPublicKeys"),
+        ("list_mfa_devices", "MFADevices"),
+        ("list_signing_certificates", "Certificates"),
+        ("list_service_specific_credentials", "ServiceSpecificCredentials"),
+    ):
+        answer = getattr(iam, operation)(UserName=name)
+        assert answer[member] == [] and answer.get("IsTruncated", False) is False, operation
+        with pytest.raises(iam.exceptions.NoSuchEntityException):
+            getattr(iam, operation)(UserName="nobody")
+    assert iam.list_virtual_mfa_devices(AssignmentStatus="Any")["VirtualMFADevices"] == []
+    for operation in (iam.get_login_profile, iam.delete_login_profile):
+        with refused(404, "NoSuchEntity", f"Login Profile for User {name} cannot be found."):
+            operation(UserName=name)
+    assert iam.list_user_policies(UserName=name)["PolicyNames"] == []
+    for listed in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=listed["AccessKeyId"])
+    iam.delete_user(UserName=name)
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_user(UserName=name)
+
+
+def test_what_terraform_does_with_a_role(iam):
+    """The calls of `aws_iam_role` with `force_detach_policies`: create, read, update, delete."""
+    name = "terraform-role"
+    tags = {"Team": "storage", "stage": "test"}
+    made = iam.create_role(
+        RoleName=name,
+        Path="/",
+        AssumeRolePolicyDocument=trust(),
+        Description="first",
+        MaxSessionDuration=7200,
+        Tags=as_list(tags),
+    )["Role"]
+    assert as_map(made["Tags"]) == tags and "MaxSessionDuration" not in made
+    read = iam.get_role(RoleName=name)["Role"]
+    assert as_map(read["Tags"]) == tags and read["MaxSessionDuration"] == 7200
+    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+    assert iam.list_role_policies(RoleName=name)["PolicyNames"] == []
+    assert all("Tags" not in role for role in iam.list_roles()["Roles"])
+
+    changed = iam.update_role_description(RoleName=name, Description="second")["Role"]
+    assert changed["Description"] == "second" and changed["RoleId"] == made["RoleId"]
+    iam.update_role(RoleName=name, MaxSessionDuration=3600)
+    iam.untag_role(RoleName=name, TagKeys=["stage"])
+    iam.tag_role(RoleName=name, Tags=as_list({"Team": "kms"}))
+    read = iam.get_role(RoleName=name)["Role"]
+    assert (read["Description"], read["MaxSessionDuration"]) == ("second", 3600)
+    assert as_map(read["Tags"]) == {"Team": "kms"}
+    pages = iam.get_paginator("list_role_tags").paginate(RoleName=name, PaginationConfig={"PageSize": 1})
+    assert [as_map(page["Tags"]) for page in pages] == [{"Team": "kms"}]
+
+    assert iam.list_instance_profiles_for_role(RoleName=name)["InstanceProfiles"] == []
+    iam.delete_role(RoleName=name)
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_role(RoleName=name)
+
+
+def test_tags_that_are_none(iam, user):
+    name, _ = user
+    with refused(400, "InvalidInput") as caught:
+        iam.tag_user(UserName=name, Tags=as_list({"Team": "a", "team": "b"}))
+    assert "case insensitive" in caught.value.response["Error"]["Message"]
+    with pytest.raises(iam.exceptions.InvalidInputException):
+        iam.tag_user(UserName=name, Tags=as_list({"aws:team": "a"}))
+    iam.tag_user(UserName=name, Tags=as_list({f"key{number}": "v" for number in range(50)}))
+    with pytest.raises(iam.exceptions.LimitExceededException):
+        iam.tag_user(UserName=name, Tags=as_list({"another": "v"}))
+
+
+def test_a_tag_opens_a_key(iam, user, client, key):
+    name, access_key = user
+    statement = {
+        "Effect": "Allow",
+        "Action": "kms:Encrypt",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalTag/team": "storage"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="kms", PolicyDocument=policy)
+    kms = client("kms", access_key)
+    with refused(400, "AccessDeniedException"):
+        kms.encrypt(KeyId=key, Plaintext=b"x")
+    iam.tag_user(UserName=name, Tags=as_list({"Team": "storage"}))
+    kms.encrypt(KeyId=key, Plaintext=b"x")
+    iam.untag_user(UserName=name, TagKeys=["Team"])
+    with refused(400, "AccessDeniedException"):
+        kms.encrypt(KeyId=key, Plaintext=b"x")
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-3"])
 def test_sts_in_any_region(client, server, region):
     told = client("sts", region=region).get_caller_identity()
@@ -351,7 +486,7 @@ def test_everything_is_there_after_a_restart(tmp_path):
         )
         own = {"AccessKeyId": server.access_key, "SecretAccessKey": server.secret_key}
         iam = clients("iam", own)
-        iam.create_user(UserName="alice", Path="/team/")
+        iam.create_user(UserName="alice", Path="/team/", Tags=as_list({"team": "kms"}))
         iam.put_user_policy(UserName="alice", PolicyName="kms", PolicyDocument=json.dumps(ALLOW_ALL))
         key = iam.create_access_key(UserName="alice")["AccessKey"]
         role = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=trust())["Role"]
@@ -360,6 +495,7 @@ def test_everything_is_there_after_a_restart(tmp_path):
         server.start()
         iam = clients("iam", own)
         assert iam.get_user_policy(UserName="alice", PolicyName="kms")["PolicyDocument"] == ALLOW_ALL
+        assert as_map(iam.list_user_tags(UserName="alice")["Tags"]) == {"team": "kms"}
         assert clients("sts", key).get_caller_identity()["Arn"].endswith(":user/team/alice")
         assert iam.get_role(RoleName="worker")["Role"]["RoleId"] == role["RoleId"]
         assert clients("sts", session).get_caller_identity()["Arn"].endswith("assumed-role/worker/s-1")
