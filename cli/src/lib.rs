@@ -1,8 +1,8 @@
 //! The `claviger` command: a simulated key server in one command (`dev`), the
 //! attested data key played on screen (`demo`), attestation documents for
 //! anyone's tests (`attest`), a CA bundle for the one enclave that is meant
-//! (`trust`), and the operators' part in the life of its root key (`genesis`,
-//! `unseal`).
+//! (`trust`), the operators' part in the life of its root key (`genesis`,
+//! `unseal`), and enclave images (`image`).
 //!
 //! The same binary also starts the enclave and the host proxy (two hidden
 //! subcommands around their libraries' entry points), so that one file on the
@@ -13,6 +13,7 @@ pub mod client;
 pub mod credentials;
 pub mod demo;
 pub mod dev;
+pub mod image;
 pub mod operators;
 mod part;
 mod process;
@@ -48,6 +49,9 @@ enum Command {
     Genesis(operators::GenesisOptions),
     /// Give an operator's share to a sealed enclave
     Unseal(operators::UnsealOptions),
+    /// Build enclave images, and print their measurements
+    #[command(subcommand)]
+    Image(image::Command),
     /// Run the enclave process (started by `dev`)
     #[command(hide = true)]
     Enclave(part::EnclaveOptions),
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Trust(options) => runtime(trust::run(options)),
         Command::Genesis(options) => runtime(operators::genesis(options)),
         Command::Unseal(options) => runtime(operators::unseal(options)),
+        Command::Image(command) => image::run(command),
         Command::Enclave(options) => return part::enclave(options),
         Command::HostProxy(options) => return part::host_proxy(options),
     };
