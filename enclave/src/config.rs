@@ -29,6 +29,7 @@ use link::Address;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::error::EnclaveError;
+use crate::measurement::SettingsHash;
 
 /// The enclave's settings.
 #[derive(Clone, Deserialize)]
@@ -57,6 +58,9 @@ pub struct Config {
     /// Bounds on what clients and the host may use up.
     #[serde(default)]
     pub limits: Limits,
+    /// Of the text that all this was read from.
+    #[serde(skip)]
+    pub(crate) hash: SettingsHash,
 }
 
 impl Config {
@@ -67,11 +71,34 @@ impl Config {
     /// [`EnclaveError::Config`], with the place in the text. The error never quotes a value,
     /// because a seed holds secret keys.
     pub fn from_json(text: &[u8]) -> Result<Self, EnclaveError> {
-        serde_json::from_slice(text).map_err(|error| EnclaveError::Config {
+        let read: Self = serde_json::from_slice(text).map_err(|error| EnclaveError::Config {
             line: error.line(),
             column: error.column(),
             what: describe(&error),
+        })?;
+        Ok(Self {
+            hash: SettingsHash::of(text),
+            ..read
         })
+    }
+
+    /// The names of those settings that only a simulated enclave may have. An enclave that is to
+    /// hold real secrets has none; a release build refuses them all.
+    pub fn simulation_settings(&self) -> Vec<&'static str> {
+        let emulated = matches!(self.nsm, NsmConfig::Emulated(_));
+        let simulated = matches!(self.nsm, NsmConfig::Simulated(_));
+        let dev_key = matches!(self.root_key, RootKeyConfig::DevFile(_));
+        [
+            ("nsm.emulated", emulated),
+            ("nsm.simulated", simulated),
+            ("trust.roots", !self.trust.roots.is_empty()),
+            ("trust.accept_debug", self.trust.accept_debug),
+            ("seed", self.seed.is_some()),
+            ("root_key.dev_file", dev_key),
+        ]
+        .into_iter()
+        .filter_map(|(name, asked)| asked.then_some(name))
+        .collect()
     }
 }
 
@@ -114,8 +141,18 @@ pub struct Tls {
 pub enum NsmConfig {
     /// The Nitro security module, `/dev/nsm`.
     Device,
+    /// `/dev/nsm` of an emulated machine: `{"emulated": {…}}`. Simulation only.
+    Emulated(EmulatedNsmConfig),
     /// A simulated one: `{"simulated": {…}}`. Needs a build with the feature `simulation`.
     Simulated(SimulatedNsmConfig),
+}
+
+/// A device whose documents AWS has not signed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmulatedNsmConfig {
+    /// The root that they lead to instead: a file's path, or the PEM text itself.
+    pub root: String,
 }
 
 /// The identity of a simulated enclave.
@@ -277,6 +314,17 @@ impl Limits {
     }
 }
 
+/// Refuses, in a build without simulation, whatever is for simulation, before anything is opened.
+pub(crate) fn refuse_in_release(config: &Config) -> Result<(), EnclaveError> {
+    if cfg!(feature = "simulation") {
+        return Ok(());
+    }
+    match config.simulation_settings().first() {
+        Some(setting) => Err(EnclaveError::SimulationOnly(setting)),
+        None => Ok(()),
+    }
+}
+
 /// Refuses what belongs to a simulated enclave only, in one that is not.
 pub(crate) fn refuse_simulation(config: &Config, simulated: bool) -> Result<(), EnclaveError> {
     if cfg!(feature = "simulation") && simulated {
@@ -336,6 +384,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_simulation_is_named() {
+        let config = read(&settings()).unwrap();
+        let names = config.simulation_settings();
+        assert_eq!(names, ["nsm.simulated", "root_key.dev_file"]);
+        let mut settings = settings();
+        settings["nsm"] = json!({ "emulated": { "root": "root.pem" } });
+        let names = read(&settings).unwrap().simulation_settings();
+        assert_eq!(names, ["nsm.emulated", "root_key.dev_file"]);
+        settings["nsm"] = json!("device");
+        settings["trust"] = json!({ "roots": ["root.pem"], "accept_debug": true });
+        settings["seed"] = json!({});
+        let names = read(&settings).unwrap().simulation_settings();
+        let expected = [
+            "trust.roots",
+            "trust.accept_debug",
+            "seed",
+            "root_key.dev_file",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
     fn an_unknown_member_is_named() {
         for pointer in ["", "/trust", "/limits", "/nsm/simulated", "/tls"] {
             let mut settings = settings();
@@ -385,6 +455,8 @@ mod tests {
         assert!(matches!(refused, Err(EnclaveError::SimulationOnly("seed"))));
         // A build without the feature refuses whatever it is told.
         let refused = refuse_simulation(&config, true);
+        assert_eq!(refused.is_ok(), cfg!(feature = "simulation"));
+        let refused = refuse_in_release(&config);
         assert_eq!(refused.is_ok(), cfg!(feature = "simulation"));
     }
 }

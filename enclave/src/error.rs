@@ -27,9 +27,17 @@ pub enum EnclaveError {
     /// A setting that only a simulated enclave may have.
     #[error(
         "{0} is for simulation: it needs a build with the feature `simulation` and \
-         `nsm` set to a simulated one. Leave it out, or use a development build"
+         `nsm` set to a simulated or emulated one. Leave it out, or use a development build"
     )]
     SimulationOnly(&'static str),
+    /// The machine does not come up: the image is incomplete, or made for another kernel.
+    #[error("the machine does not boot, can't {step}: {source}. Build the image anew")]
+    Boot {
+        /// What failed.
+        step: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The security module does not work.
     #[error("the Nitro security module: {0}")]
     Nsm(#[from] NsmError),
@@ -56,10 +64,10 @@ pub enum EnclaveError {
         what: &'static str,
     },
     /// A trusted root is not one.
-    #[error("trust.roots[{index}] is not a root certificate for attestation documents: {what}")]
+    #[error("{setting} is not a root certificate for attestation documents: {what}")]
     TrustRoot {
-        /// Its place in the list, from 0.
-        index: usize,
+        /// Where the settings have it.
+        setting: String,
         /// What is wrong with it.
         what: String,
     },

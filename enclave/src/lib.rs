@@ -7,14 +7,18 @@
 //! - `driver` gives each call to the engine in `kms`, on the task it arrived on, on a thread for
 //!   slow ones, or through the `writer`, which makes changes durable before it lets answers go;
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
-//! - `nsm`, `random` and `clock` are where attestation, randomness and time come from, and
-//!   `identity` is what the enclave says of itself in its own documents;
-//! - `opening`, `root_key` and `ceremony` get from a store, and a file or operators, to a state.
+//! - `nsm`, `random` and `clock` are where attestation, randomness and time come from;
+//! - `identity` is what the enclave says of itself in its own documents, and `measurement` what it
+//!   adds to their registers;
+//! - `opening`, `root_key` and `ceremony` get from a store, and a file or operators, to a state;
+//! - `boot` brings up the machine where this program is its first process.
 //!
 //! Nothing here knows what a policy means or how a key is encrypted; everything that does is in
 //! `kms` and never waits for anything.
 
 mod audit;
+#[cfg(target_os = "linux")]
+mod boot;
 mod ceremony;
 mod clock;
 mod commit;
@@ -26,6 +30,7 @@ mod health;
 mod http;
 mod identity;
 mod log;
+mod measurement;
 mod nsm;
 mod opening;
 mod program;
@@ -49,11 +54,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+#[cfg(target_os = "linux")]
+pub use crate::boot::{init, is_init};
 use crate::ceremony::Surroundings;
 pub use crate::ceremony::{GENESIS_PATH, UNSEAL_PATH};
 use crate::clock::Clock;
 use crate::commit::Fenced;
-pub use crate::config::{Config, Limits, NsmConfig, RootKeyConfig, SimulatedNsmConfig, Tls, Trust};
+pub use crate::config::{
+    Config, EmulatedNsmConfig, Limits, NsmConfig, RootKeyConfig, SimulatedNsmConfig, Tls, Trust,
+};
 use crate::counters::Counters;
 use crate::driver::{Driver, Stepper};
 pub use crate::error::EnclaveError;
@@ -66,6 +75,7 @@ pub use crate::identity::{
 use crate::identity::{Identity, PublicIdentity, Situation};
 use crate::log::Notice;
 pub use crate::log::log_to_stderr;
+use crate::measurement::Measurement;
 use crate::opening::Opened;
 pub use crate::program::main;
 use crate::random::Random;
@@ -106,6 +116,7 @@ struct Running {
 
 impl Running {
     async fn start(config: Config) -> Result<Self, EnclaveError> {
+        config::refuse_in_release(&config)?;
         let clock = Clock::default();
         let nsm = nsm::open(&config.nsm)?;
         let own_root = nsm.trust_root();
@@ -136,19 +147,27 @@ impl Running {
         if let Some(seed) = &config.seed {
             opened.apply(seed, config.account).await?;
         }
+        let authority = match &config.tls {
+            Some(_) => Some(opened.tls_authority().await?),
+            None => None,
+        };
+        // Before the first document of an enclave that serves.
+        let certificate = authority.as_ref().map(|authority| authority.certificate());
+        let measurement = Measurement::new(config.hash, certificate);
+        nsm.measure(measurement).await?;
         let identity = Identity::new(nsm.clone(), simulated_roots, Situation::SERVING);
         let identity = Arc::new(identity);
-        let tls = match &config.tls {
-            Some(tls) => {
+        let tls = match (authority, &config.tls) {
+            (Some(authority), Some(tls)) => {
                 let issuance = Issuance {
-                    authority: opened.tls_authority().await?,
+                    authority,
                     names: tls.names.clone(),
                     identity: Arc::clone(&identity),
                     clock,
                 };
                 Some(Https::start(issuance).await?)
             }
-            None => None,
+            _ => None,
         };
 
         let listener =

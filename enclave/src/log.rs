@@ -54,6 +54,12 @@ fn milliseconds(duration: Duration) -> tracing::field::DisplayValue<u64> {
 
 /// One entry of the log.
 pub(crate) enum Notice {
+    /// Process 1 has brought up the machine.
+    #[cfg(target_os = "linux")]
+    Booted { modules: usize },
+    /// The parent instance does not listen for word of this enclave, or answers something else.
+    #[cfg(target_os = "linux")]
+    ParentSilent { kind: io::ErrorKind },
     /// The process has read its settings and begins to start.
     Starting,
     /// Simulated roots are trusted: documents anybody can make open keys.
@@ -115,6 +121,10 @@ impl Notice {
     #[rustfmt::skip]
     pub(crate) fn log(self) {
         match self {
+            #[cfg(target_os = "linux")]
+            Self::Booted { modules } => info!(target: TARGET, modules = safe(modules), "the machine is up"),
+            #[cfg(target_os = "linux")]
+            Self::ParentSilent { kind } => warn!(target: TARGET, kind = safe(kind), "the parent instance does not take the heartbeat"),
             Self::Starting => info!(target: TARGET, version = env!("CARGO_PKG_VERSION"), "starting"),
             Self::TrustingSimulatedRoots { roots } => warn!(target: TARGET, roots = safe(roots), "TRUSTING SIMULATED ATTESTATION ROOTS: anybody who has their keys can make a document that opens keys here"),
             Self::AcceptingDebug => warn!(target: TARGET, "ACCEPTING DEBUG ENCLAVES: whoever runs such an enclave can read its memory"),
@@ -173,6 +183,12 @@ pub fn log_to_stderr() {
     }));
 }
 
+/// Waits until a console has shown all that was written; anything else has it at once.
+#[cfg(target_os = "linux")]
+pub(crate) fn drain() {
+    let _ = rustix::termios::tcdrain(io::stderr());
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -189,6 +205,8 @@ mod tests {
                     pending.push(path);
                 } else if path.file_name().is_some_and(|name| name != "log.rs") {
                     let source = std::fs::read_to_string(&path).unwrap();
+                    // Sets up the log, and writes nothing.
+                    let source = source.replace("log_to_stderr()", "");
                     for forbidden in ["tracing::", "println!", "eprint", "stderr()"] {
                         let found = source.contains(forbidden);
                         // The program's usage and its last error are no log entries.

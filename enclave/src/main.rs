@@ -1,4 +1,4 @@
-//! `claviger-enclave [--config FILE]`: the enclave's process.
+//! `claviger-enclave [--config FILE]`: the enclave's process, or the whole of its machine's.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,6 +11,10 @@ const USAGE: &str = "usage: claviger-enclave [--config FILE]
 FILE holds the settings as JSON; `-`, or no option, reads them from standard input.";
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if enclave::is_init() {
+        return enclave::init();
+    }
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     match arguments.as_slice() {
         [] => enclave::main(Path::new("-"), pending()),

@@ -7,8 +7,11 @@ use attestation::NsmError;
 use attestation::{Nsm, TrustRoot};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{NsmConfig, SimulatedNsmConfig};
+use crate::config::{EmulatedNsmConfig, NsmConfig, SimulatedNsmConfig};
 use crate::error::EnclaveError;
+use crate::measurement::Measurement;
+#[cfg(feature = "simulation")]
+use crate::trust::simulated_root;
 
 /// Requests that wait for the module.
 const QUEUE: usize = 16;
@@ -55,6 +58,11 @@ impl NsmHandle {
         Ok(random.await??)
     }
 
+    /// Measures what this enclave was told and who it is to its clients, for good.
+    pub(crate) async fn measure(&self, measurement: Measurement) -> Result<(), EnclaveError> {
+        Ok(self.ask(move |nsm| measurement.measure(nsm)).await??)
+    }
+
     /// Has the module do something, after what was asked of it before.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
@@ -75,9 +83,22 @@ impl NsmHandle {
 pub(crate) fn open(config: &NsmConfig) -> Result<NsmHandle, EnclaveError> {
     let nsm: Box<dyn Nsm> = match config {
         NsmConfig::Device => Box::new(attestation::nsm::DeviceNsm::open()?),
+        NsmConfig::Emulated(config) => emulated(config)?,
         NsmConfig::Simulated(config) => simulated(config)?,
     };
     Ok(NsmHandle::new(nsm))
+}
+
+#[cfg(not(feature = "simulation"))]
+fn emulated(_: &EmulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> {
+    Err(EnclaveError::SimulationOnly("nsm.emulated"))
+}
+
+/// The device, under a root that is not AWS's and counts as simulated.
+#[cfg(feature = "simulation")]
+fn emulated(config: &EmulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> {
+    let root = simulated_root(&config.root, "nsm.emulated.root")?;
+    Ok(Box::new(attestation::nsm::DeviceNsm::open_under(root)?))
 }
 
 #[cfg(not(feature = "simulation"))]
@@ -124,4 +145,21 @@ fn simulated(config: &SimulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> 
         now,
         Box::new(random),
     )))
+}
+
+#[cfg(all(test, not(feature = "simulation")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_simulation_opens_the_device_under_awss_root_only() {
+        for (text, setting) in [
+            (r#"{ "emulated": { "root": "root.pem" } }"#, "nsm.emulated"),
+            (r#"{ "simulated": { "ca": "ca.pem" } }"#, "nsm.simulated"),
+        ] {
+            let refused = open(&serde_json::from_str(text).unwrap());
+            let is_it = |is: &'static str| is == setting;
+            assert!(matches!(refused, Err(EnclaveError::SimulationOnly(is)) if is_it(is)));
+        }
+    }
 }

@@ -21,12 +21,15 @@ pub fn main(settings: &Path, stop: impl Future<Output = ()>) -> ExitCode {
     log_to_stderr();
     match start(settings, stop) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing is left to be done where even this fails.
-            let _ = writeln!(io::stderr(), "claviger-enclave: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(error.as_ref()),
     }
+}
+
+/// Says why the program ends.
+pub(crate) fn fail(error: &dyn std::error::Error) -> ExitCode {
+    // Nothing is left to be done where even this fails.
+    let _ = writeln!(io::stderr(), "claviger-enclave: {error}");
+    ExitCode::FAILURE
 }
 
 fn start(

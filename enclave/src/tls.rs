@@ -153,6 +153,11 @@ impl Authority {
         })
     }
 
+    /// The authority's certificate in DER.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
     /// The authority's certificate, for clients.
     pub(crate) fn certificate_pem(&self) -> &str {
         &self.certificate_pem

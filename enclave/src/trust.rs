@@ -32,7 +32,8 @@ pub(crate) fn verifier(trust: &Trust, own_root: &TrustRoot) -> Result<Verifier, 
         roots.push(own_root.clone());
     }
     for (index, root) in trust.roots.iter().enumerate() {
-        roots.push(simulated_root(index, root)?);
+        let setting = format!("trust.roots[{index}]");
+        roots.push(simulated_root(root, setting)?);
     }
 
     let simulated = roots.iter().filter(|root| root.is_simulated()).count();
@@ -51,7 +52,10 @@ pub(crate) fn verifier(trust: &Trust, own_root: &TrustRoot) -> Result<Verifier, 
 }
 
 /// A root given as PEM text or by the path of a file, PEM or DER.
-fn simulated_root(index: usize, text: &str) -> Result<TrustRoot, EnclaveError> {
+pub(crate) fn simulated_root(
+    text: &str,
+    setting: impl Into<String>,
+) -> Result<TrustRoot, EnclaveError> {
     let read;
     let bytes = if text.contains("-----BEGIN") {
         text.as_bytes()
@@ -64,7 +68,7 @@ fn simulated_root(index: usize, text: &str) -> Result<TrustRoot, EnclaveError> {
         &read
     };
     TrustRoot::simulated(bytes).map_err(|error| EnclaveError::TrustRoot {
-        index,
+        setting: setting.into(),
         what: error.to_string(),
     })
 }
@@ -139,7 +143,7 @@ mod tests {
         let broken = super::verifier(&broken, &own_root());
         assert!(matches!(
             broken,
-            Err(EnclaveError::TrustRoot { index: 0, .. })
+            Err(EnclaveError::TrustRoot { setting, .. }) if setting == "trust.roots[0]"
         ));
     }
 }

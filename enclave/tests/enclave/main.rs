@@ -5,6 +5,7 @@
     reason = "clippy.toml allows it in tests, but not in what they share"
 )]
 
+mod attestation;
 mod audit;
 mod behind_the_proxy;
 mod durability;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::attestation::{get, pcr16, verified};
 use crate::support::client::{exchange, signed_bytes};
 use crate::support::{Client, Enclave, Host, Place, eventually};
 use http::StatusCode;
@@ -97,6 +98,33 @@ async fn clients_of_all_kinds_are_served() {
             client.call("ListKeys", json!({})).await.ok();
         }
     }
+}
+
+#[tokio::test]
+async fn the_authority_is_attested_and_over_tls_only() {
+    let place = Place::new();
+    let host = place.host().await;
+    let enclave = place.start_with(settings(&place)).await;
+    let ca_pem = published(&host).await;
+    let handshake = Handshake {
+        ca_pem: &ca_pem,
+        name: "localhost",
+        alpn: &[],
+        version: &TLS13,
+    };
+    let stream = handshake.connect(&enclave).await.unwrap();
+    let answer = Client::http1_over(stream)
+        .await
+        .send(get("?nonce=01"))
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let document = verified(&place, &answer.body);
+    let certificate = CertificateDer::from_pem_slice(&ca_pem).unwrap();
+    let expected = pcr16(&settings(&place).to_string(), &certificate);
+    assert_eq!(document.pcrs().get(16), Some(&expected[..]));
+
+    let in_clear = enclave.http1().await.send(get("?nonce=01")).await;
+    assert_eq!(in_clear.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

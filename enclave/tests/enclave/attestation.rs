@@ -1,0 +1,90 @@
+//! The enclave's own document: what it says, and to whom.
+
+use std::fs;
+use std::time::SystemTime;
+
+use crate::support::{Client, Enclave, Place};
+use attestation::{Timestamp, TrustRoot, VerifiedDocument, Verifier, VerifyOptions};
+use aws_lc_rs::digest::{SHA384, digest};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+
+pub(crate) fn get(query: &str) -> Request<Full<Bytes>> {
+    Request::get(format!("http://enclave/attestation{query}"))
+        .header("host", "enclave")
+        .body(Full::default())
+        .unwrap()
+}
+
+pub(crate) fn verified(place: &Place, document: &[u8]) -> VerifiedDocument {
+    let ca = fs::read(place.path().join("simulated-ca.pem")).unwrap();
+    let root = TrustRoot::simulated(&ca).unwrap();
+    let verifier = Verifier::new(vec![root], VerifyOptions::default());
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let now = Timestamp::from_millis(now.try_into().unwrap());
+    verifier.verify(document, now).unwrap()
+}
+
+/// PCR16 as docs/attested-identity.md has it, of a certificate in DER, or of none.
+pub(crate) fn pcr16(settings: &str, certificate: &[u8]) -> Vec<u8> {
+    let hash = |bytes: &[u8]| digest(&SHA384, bytes).as_ref().to_vec();
+    let measured = hash(&[hash(settings.as_bytes()), hash(certificate)].concat());
+    hash(&[vec![0; 48], measured].concat())
+}
+
+async fn document(enclave: &Enclave, query: &str) -> Vec<u8> {
+    let answer = enclave.http1().await.send(get(query)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    answer.body.to_vec()
+}
+
+#[tokio::test]
+async fn anybody_gets_a_document_with_the_nonce_and_the_settings() {
+    let place = Place::new();
+    let _host = place.host().await;
+    let enclave = place.start().await;
+    let document = document(&enclave, "?nonce=00c1a7").await;
+    let document = verified(&place, &document);
+    assert_eq!(document.nonce(), Some(&[0, 0xc1, 0xa7][..]));
+    let expected = pcr16(&place.settings().to_string(), b"");
+    assert_eq!(document.pcrs().get(16), Some(&expected[..]));
+    assert_eq!(document.pcrs().get(17), None);
+}
+
+#[tokio::test]
+async fn other_settings_are_another_measurement() {
+    let place = Place::new();
+    let _host = place.host().await;
+    let mut registers = Vec::new();
+    for max_age in [300, 301] {
+        let mut settings = place.settings();
+        settings["trust"] = json!({ "max_age_seconds": max_age });
+        let enclave = place.start_with(settings).await;
+        let document = document(&enclave, "?nonce=01").await;
+        let document = verified(&place, &document);
+        registers.push(document.pcrs().get(16).unwrap().to_vec());
+        enclave.stop().await.unwrap();
+    }
+    assert_ne!(registers[0], registers[1]);
+}
+
+#[tokio::test]
+async fn a_query_that_is_no_nonce_is_refused() {
+    let place = Place::new();
+    let _host = place.host().await;
+    let enclave = place.start().await;
+    let mut client: Client = enclave.http2().await;
+    for query in [
+        "",
+        "?",
+        "?nonce=",
+        "?nonce=xyz",
+        "?other=00",
+        "?nonce=00&nonce=11",
+    ] {
+        let answer = client.send(get(query)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
