@@ -12,6 +12,7 @@
 
 pub mod call;
 pub mod clients;
+pub mod nitro;
 pub mod process;
 pub mod suite;
 

@@ -17,6 +17,15 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 ///
 /// When a test fails, or none ran.
 pub fn pytest(file: &str) {
+    pytest_with(file, |_| {});
+}
+
+/// The same in an environment given by `configure`.
+///
+/// # Panics
+///
+/// When a test fails, or none ran.
+pub fn pytest_with(file: &str, configure: impl FnOnce(&mut Command)) {
     let venv = clients::python();
     let folder = crate::workspace().join("tests/python");
     let mut command = Command::new(venv.join("bin/python"));
@@ -35,6 +44,7 @@ pub fn pytest(file: &str) {
         .current_dir(&folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("CLAVIGER_BIN", crate::claviger());
+    configure(&mut command);
     let output = run(file, &mut command);
     require_passed(file, &output);
 }

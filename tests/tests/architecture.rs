@@ -1,7 +1,7 @@
 //! The house's rules on who may know what, read off the dependency tree and
 //! the source text.
 //!
-//! `attestation`, `kms` and `quorum` are pure: time, randomness and bytes come in as
+//! `attestation`, `image`, `kms` and `quorum` are pure: time, randomness and bytes come in as
 //! arguments. The two ends never meet: nothing trusted knows the host proxy,
 //! and the enclave carries nothing that only the host needs.
 
@@ -107,6 +107,7 @@ const IMPURE: &[(&str, &[&str])] = &[
 const HOST_ONLY: &[&str] = &[
     "claviger",
     "claviger-host-proxy",
+    "claviger-image",
     "clap",
     "etcd-client",
     "fjall",
@@ -134,12 +135,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("claviger-host-proxy", &["claviger-link"]),
+    ("claviger-image", &[]),
     (
         "claviger",
         &[
             "claviger-attestation",
             "claviger-enclave",
             "claviger-host-proxy",
+            "claviger-image",
             "claviger-kms",
             "claviger-link",
             "claviger-quorum",
@@ -212,6 +215,12 @@ fn quorum_is_pure() {
 }
 
 #[test]
+fn image_is_pure() {
+    let closure = closure("claviger-image", &[]);
+    assert_pure("claviger-image", &closure, &[]);
+}
+
+#[test]
 fn the_enclave_carries_nothing_of_the_hosts() {
     let closure = closure("claviger-enclave", &["--all-features"]);
     assert!(
@@ -277,7 +286,7 @@ fn arrows_point_one_way() {
 #[test]
 fn pure_sources_name_no_clock_file_or_socket() {
     let mut seen = 0;
-    for folder in ["attestation/src", "kms/src", "quorum/src"] {
+    for folder in ["attestation/src", "image/src", "kms/src", "quorum/src"] {
         for file in rust_files(&root().join(folder)) {
             let shown = file
                 .strip_prefix(root())
