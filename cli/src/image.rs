@@ -181,6 +181,13 @@ fn read_settings(path: &Path, simulation: bool) -> Result<Vec<u8>, Failure> {
         )
         .into());
     }
+    if !simulation && config.tls.is_none() {
+        return Err(format!(
+            "{}: without `tls` the host would read everything, and a release build refuses that",
+            path.display()
+        )
+        .into());
+    }
     Ok(text)
 }
 

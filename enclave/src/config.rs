@@ -42,7 +42,7 @@ pub struct Config {
     /// The account of users and keys that the seed names no account for.
     #[serde(deserialize_with = "from_text")]
     pub account: AccountId,
-    /// HTTPS with a certificate made inside; plain HTTP when absent.
+    /// HTTPS with a certificate made inside; plain HTTP when absent, in simulation only.
     #[serde(default)]
     pub tls: Option<Tls>,
     /// The security module of this enclave.
@@ -321,7 +321,7 @@ pub(crate) fn refuse_in_release(config: &Config) -> Result<(), EnclaveError> {
     }
     match config.simulation_settings().first() {
         Some(setting) => Err(EnclaveError::SimulationOnly(setting)),
-        None => Ok(()),
+        None => refuse_clear_text(config),
     }
 }
 
@@ -335,7 +335,15 @@ pub(crate) fn refuse_simulation(config: &Config, simulated: bool) -> Result<(), 
     }
     match &config.root_key {
         RootKeyConfig::DevFile(_) => Err(EnclaveError::SimulationOnly("root_key.dev_file")),
-        RootKeyConfig::Quorum => Ok(()),
+        RootKeyConfig::Quorum => refuse_clear_text(config),
+    }
+}
+
+/// Without TLS, the host reads everything that clients send and are sent.
+fn refuse_clear_text(config: &Config) -> Result<(), EnclaveError> {
+    match config.tls {
+        Some(_) => Ok(()),
+        None => Err(EnclaveError::ClearText),
     }
 }
 
@@ -453,6 +461,14 @@ mod tests {
         let config = read(&settings).unwrap();
         let refused = refuse_simulation(&config, false);
         assert!(matches!(refused, Err(EnclaveError::SimulationOnly("seed"))));
+        let mut real = json!({ "root_key": "quorum", "nsm": "device" });
+        for name in ["listen", "host", "account"] {
+            real[name] = settings[name].clone();
+        }
+        let refused = refuse_simulation(&read(&real).unwrap(), false);
+        assert!(matches!(refused, Err(EnclaveError::ClearText)));
+        real["tls"] = json!({});
+        refuse_simulation(&read(&real).unwrap(), false).unwrap();
         // A build without the feature refuses whatever it is told.
         let refused = refuse_simulation(&config, true);
         assert_eq!(refused.is_ok(), cfg!(feature = "simulation"));

@@ -38,6 +38,12 @@ pub enum EnclaveError {
         /// Why.
         source: io::Error,
     },
+    /// A real enclave is to serve without TLS.
+    #[error(
+        "without `tls` the host would read everything that clients send and are sent. Set it: \
+         `\"tls\": {{}}`"
+    )]
+    ClearText,
     /// The security module does not work.
     #[error("the Nitro security module: {0}")]
     Nsm(#[from] NsmError),

@@ -136,7 +136,7 @@ fn each_part_is_measured_where_it_belongs() {
 #[test]
 fn settings_of_an_enclave_that_operators_hold_need_no_permission() {
     let folder = parts();
-    let config = json!({
+    let mut config = json!({
         "listen": "vsock:16:5000",
         "host": "vsock:3:5001",
         "account": "123456789012",
@@ -144,8 +144,13 @@ fn settings_of_an_enclave_that_operators_hold_need_no_permission() {
         "nsm": "device",
         "root_key": "quorum",
     });
-    fs::write(folder.path().join("enclave.json"), config.to_string()).expect("written");
+    let path = folder.path().join("enclave.json");
+    fs::write(&path, config.to_string()).expect("written");
     measurements(&image(folder.path(), &[BUILD]));
+    config.as_object_mut().expect("an object").remove("tls");
+    fs::write(&path, config.to_string()).expect("written");
+    let refused = refusal(&image(folder.path(), &[BUILD]));
+    assert!(refused.contains("without `tls`"), "{refused}");
 }
 
 #[test]

@@ -95,6 +95,25 @@ fn it_refuses_simulation_in_its_settings() {
 }
 
 #[test]
+fn it_does_not_serve_in_clear() {
+    let Some(executable) = release() else { return };
+    let mut settings = settings();
+    settings["root_key"] = json!("quorum");
+    let told = refusal(
+        &mut Command::new(&executable),
+        settings.to_string().as_bytes(),
+    );
+    assert!(told.contains("without `tls`"), "{told}");
+    // With all that it needs, it looks for the module that this machine has not.
+    settings["tls"] = json!({});
+    let told = refusal(
+        &mut Command::new(&executable),
+        settings.to_string().as_bytes(),
+    );
+    assert!(told.contains("security module"), "{told}");
+}
+
+#[test]
 fn it_refuses_simulation_in_its_environment_and_arguments() {
     let Some(executable) = release() else { return };
     let folder = tempfile::tempdir().expect("a folder");
