@@ -23,7 +23,49 @@ from server import ACCOUNT, REGION, binary, free_port
 NAMES = ["ada", "grace", "mary"]
 
 
-class Machine:
+class Endpoint:
+    """An enclave as its operators see it."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def expected(self):
+        """What the command line is told of the enclave that is meant."""
+        raise NotImplementedError
+
+    @staticmethod
+    def wait(ready):
+        deadline = time.monotonic() + 60
+        while not ready():
+            assert time.monotonic() < deadline, "it never came up: see the log in its folder"
+            time.sleep(0.05)
+
+    def wait_until_it_serves(self):
+        self.wait(lambda: self.health() and self.health()[0] == 200)
+
+    def get(self, path):
+        return httpx.get(self.url + path, verify=False)
+
+    def health(self):
+        """The status code and the JSON of the health, or nothing."""
+        with contextlib.suppress(httpx.HTTPError):
+            answer = self.get("/health")
+            return answer.status_code, answer.json()
+        return None
+
+    def claviger(self, command, *options, given=""):
+        """Whether a command ended well, and what it printed."""
+        ended = subprocess.run(
+            [binary(), command, *self.expected(), *map(str, options)],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return ended.returncode == 0, ended.stdout + ended.stderr
+
+
+class Machine(Endpoint):
     """A host proxy, and an enclave that can be started again and again on its records."""
 
     def __init__(self, folder):
@@ -31,7 +73,7 @@ class Machine:
         # A socket's path is limited to 107 bytes.
         self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="claviger-"))
         self.listen = f"127.0.0.1:{free_port()}"
-        self.url = f"https://{self.listen}"
+        super().__init__(f"https://{self.listen}")
         self.host = self.enclave = None
 
     def __enter__(self):
@@ -70,38 +112,10 @@ class Machine:
         self.enclave.wait(30)
         self.start()
 
-    @staticmethod
-    def wait(ready):
-        deadline = time.monotonic() + 60
-        while not ready():
-            assert time.monotonic() < deadline, "it never came up: see the log in its folder"
-            time.sleep(0.05)
-
-    def get(self, path):
-        return httpx.get(self.url + path, verify=False)
-
-    def health(self):
-        """The status code and the JSON of the health, or nothing."""
-        with contextlib.suppress(httpx.HTTPError):
-            answer = self.get("/health")
-            return answer.status_code, answer.json()
-        return None
-
     def expected(self):
         """Options for the enclave that runs now: a simulated one has other measurements each time."""
         document = cbor2.loads(cbor2.loads(self.get("/attestation?nonce=00").content)[2])
         return [self.url, "--root", str(self.folder / "nsm-ca.pem"), "--pcr0", document["pcrs"][0].hex()]
-
-    def claviger(self, command, *options, given=""):
-        """Whether a command ended well, and what it printed."""
-        ended = subprocess.run(
-            [binary(), command, *self.expected(), *map(str, options)],
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        return ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.fixture
@@ -160,7 +174,7 @@ def test_the_whole_life(machine, tmp_path):
     assert done, printed
     secrets = opened(tmp_path / "ours", identities)
     assert all(secrets[name].startswith("claviger-share-v1.") for name in NAMES)
-    machine.wait(lambda: machine.health() and machine.health()[0] == 200)
+    machine.wait_until_it_serves()
 
     bundle = tmp_path / "bundle.pem"
     done, printed = machine.claviger("trust", "--out", bundle)
@@ -187,7 +201,7 @@ def test_the_whole_life(machine, tmp_path):
         for name, count in zip(given, (1, 2)):
             done, printed = machine.claviger("unseal", given=secrets[name])
             assert done and f"{name}: share {count} of 2 taken" in printed, printed
-        machine.wait(lambda: machine.health() and machine.health()[0] == 200)
+        machine.wait_until_it_serves()
         # With the bundle of before.
         assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
     done, printed = machine.claviger("unseal", given=secrets["ada"])
@@ -227,7 +241,7 @@ def test_what_is_no_share_does_not_hurt(machine, tmp_path):
     for name, count in [("mary", 2), ("grace", 3)]:
         done, printed = unseal(secrets[name])
         assert done and f"share {count} of 3" in printed
-    machine.wait(lambda: machine.health() and machine.health()[0] == 200)
+    machine.wait_until_it_serves()
 
 
 def test_before_it_has_a_root_key_it_serves_its_operators_only(machine, tmp_path):

@@ -5,6 +5,7 @@
 //! `tests/nitro/qemu/build` makes. A machine without them says `SKIPPED`.
 
 use std::fs;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use attestation::{TrustRoot, VerifiedDocument, Verifier, VerifyOptions};
@@ -147,6 +148,60 @@ fn a_nitro_machine_attests_what_was_built() {
     sealed.opens(&host);
     let again = own_document(&host, authority.root());
     assert_eq!(again.pcrs(), document.pcrs());
+}
+
+#[test]
+fn operators_give_a_nitro_machine_its_root_key() {
+    let _turn = one_at_a_time();
+    let (Some(debian), Some(qemu)) = (parts::debian(), parts::nitro_qemu()) else {
+        return;
+    };
+    let host = Host::start();
+    let authority = signer::authority();
+    let signer = host.file("signer.sock");
+    signer::serve(authority.clone(), &signer);
+    let root = authority.certificate_pem().unwrap();
+    fs::write(host.file("nsm-ca.pem"), &root).unwrap();
+    let settings = json!({
+        "listen": "vsock:any:5000",
+        "host": "vsock:3:5001",
+        "account": "123456789012",
+        "tls": {},
+        "nsm": { "emulated": { "root": root } },
+        "trust": { "aws": false },
+        "root_key": "quorum",
+    });
+    let [first, second, _] = parts::ramdisks(debian, settings.to_string().as_bytes(), &[]);
+    let kernel = fs::read(&debian.kernel).unwrap();
+    let eif = Eif::new(Architecture::X86_64, &kernel, COMMAND_LINE)
+        .with_metadata(&Metadata::new("claviger", "test"))
+        .with_ramdisk(&first)
+        .with_ramdisk(&second);
+    let image = host.file("enclave.eif");
+    fs::write(&image, eif.to_bytes().unwrap()).unwrap();
+    let measured = Command::new(claviger_tests::claviger())
+        .args(["image", "pcrs"])
+        .arg(&image)
+        .output()
+        .unwrap();
+    fs::write(host.file("release.json"), measured.stdout).unwrap();
+    let board = Board::Nitro {
+        qemu,
+        image,
+        signer,
+    };
+
+    for step in ["genesis", "unsealing"] {
+        // The key goes with the machine's memory.
+        let mut machine = Machine::boot(&board, &host);
+        host.wait_until_operators_can(&mut machine);
+        suite::pytest_with("test_nitro_operators.py", |command| {
+            command
+                .args(["-k", step])
+                .env("CLAVIGER_URL", host.https_url())
+                .env("CLAVIGER_FOLDER", host.file(""));
+        });
+    }
 }
 
 fn settings(nsm: &Value, roots: &[String]) -> String {

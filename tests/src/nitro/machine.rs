@@ -268,6 +268,11 @@ impl Host {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Where clients connect to an enclave with TLS.
+    pub fn https_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
     /// A caller with full rights.
     pub fn caller(&self) -> Caller {
         Caller {
@@ -285,28 +290,49 @@ impl Host {
     /// When it does not, with what the console says.
     pub fn wait_until_served(&self, machine: &mut Machine) -> Value {
         let mut health = None;
-        let serves = wait_for(BOOT, || {
+        self.wait_for_machine(machine, || {
             health = self.get("/health");
+            health.is_some()
+        });
+        let health = health.expect("just seen");
+        serde_json::from_slice(&health).expect("the health is JSON")
+    }
+
+    /// Waits until the enclave waits for its operators.
+    ///
+    /// # Panics
+    ///
+    /// When it does not, with what the console says.
+    pub fn wait_until_operators_can(&self, machine: &mut Machine) {
+        self.wait_for_machine(machine, || matches!(self.ask("/health"), Some((503, _))));
+    }
+
+    fn wait_for_machine(&self, machine: &mut Machine, mut ready: impl FnMut() -> bool) {
+        let is_ready = wait_for(BOOT, || {
             let ended = machine.qemu.try_wait().expect("qemu can be waited for");
             assert!(
                 ended.is_none(),
                 "the machine has ended:\n{}",
                 machine.console()
             );
-            health.is_some()
+            ready()
         });
         assert!(
-            serves,
-            "the enclave does not serve:\n{}\nhost:\n{}",
+            is_ready,
+            "the enclave does not answer as it should:\n{}\nhost:\n{}",
             machine.console(),
             self.log()
         );
-        let health = health.expect("just seen");
-        serde_json::from_slice(&health).expect("the health is JSON")
     }
 
     /// The body of an answer 200 to a GET; `None` for anything else.
     pub fn get(&self, path: &str) -> Option<Vec<u8>> {
+        self.ask(path)
+            .and_then(|(status, body)| (status == 200).then_some(body))
+    }
+
+    /// The status and the body of an answer to a GET; `None` if there is none.
+    fn ask(&self, path: &str) -> Option<(u16, Vec<u8>)> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
@@ -317,16 +343,14 @@ impl Host {
         stream.get_mut().write_all(request.as_bytes()).ok()?;
         let mut line = String::new();
         stream.read_line(&mut line).ok()?;
-        if !line.starts_with("HTTP/1.1 200 ") {
-            return None;
-        }
+        let status = line.split(' ').nth(1)?.parse().ok()?;
         while line.trim_end() != "" {
             line.clear();
             stream.read_line(&mut line).ok()?;
         }
         let mut body = Vec::new();
         stream.read_to_end(&mut body).ok()?;
-        Some(body)
+        Some((status, body))
     }
 }
 
