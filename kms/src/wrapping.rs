@@ -71,29 +71,29 @@ pub(crate) fn require_room(
 ///
 /// # Errors
 ///
-/// InvalidCiphertextException for whatever does not unwrap.
+/// ValidationException for what is not as long as the wrapping key where it has to be, and
+/// InvalidCiphertextException for whatever else does not unwrap.
 pub(crate) fn unwrap(
     algorithm: WrappingAlgorithm,
     private_pkcs8: &[u8],
     wrapped: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-    unwrapped(algorithm, private_pkcs8, wrapped).ok_or(KmsError::InvalidCiphertext)
-}
-
-fn unwrapped(
-    algorithm: WrappingAlgorithm,
-    private_pkcs8: &[u8],
-    wrapped: &[u8],
-) -> Option<Zeroizing<Vec<u8>>> {
-    let key = PrivateDecryptingKey::from_pkcs8(private_pkcs8).ok()?;
-    let key = OaepPrivateDecryptingKey::new(key).ok()?;
-    match algorithm {
+    let key =
+        PrivateDecryptingKey::from_pkcs8(private_pkcs8).map_err(|_| KmsError::InvalidCiphertext)?;
+    let key = OaepPrivateDecryptingKey::new(key).map_err(|_| KmsError::InvalidCiphertext)?;
+    let material = match algorithm {
+        WrappingAlgorithm::RsaesOaepSha1 | WrappingAlgorithm::RsaesOaepSha256
+            if wrapped.len() != key.key_size_bytes() =>
+        {
+            return Err(KmsError::validation("Invalid encrypted key size."));
+        }
         WrappingAlgorithm::RsaesOaepSha1 => oaep(&key, &OAEP_SHA1_MGF1SHA1, wrapped),
         WrappingAlgorithm::RsaesOaepSha256 => oaep(&key, &OAEP_SHA256_MGF1SHA256, wrapped),
         WrappingAlgorithm::RsaAesKeyWrapSha1 => with_aes(&key, &OAEP_SHA1_MGF1SHA1, wrapped),
         WrappingAlgorithm::RsaAesKeyWrapSha256 => with_aes(&key, &OAEP_SHA256_MGF1SHA256, wrapped),
         WrappingAlgorithm::RsaesPkcs1V1_5 | WrappingAlgorithm::Sm2Pke => None,
-    }
+    };
+    material.ok_or(KmsError::InvalidCiphertext)
 }
 
 fn oaep(
