@@ -167,6 +167,9 @@ pub struct SimulatedNsmConfig {
     /// The module id in its documents; a new one at every start when absent.
     #[serde(default)]
     pub module_id: Option<String>,
+    /// How many seconds its clock is ahead of the enclave's, for tests of what happens then.
+    #[serde(default)]
+    pub clock_ahead_seconds: u64,
 }
 
 fn default_region() -> Region {

@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     pub(crate) audit_events: AtomicU64,
     pub(crate) audit_acknowledged: AtomicU64,
     pub(crate) audit_lost: AtomicU64,
+    /// Whether the clock and that of the security module are too far apart.
+    pub(crate) clock_wrong: AtomicBool,
     /// Whether the last attempt to reach the store failed.
     pub(crate) store_away: AtomicBool,
     /// Whether the host is behind with writing audit events, or does not take them.

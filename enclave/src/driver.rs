@@ -178,6 +178,10 @@ impl Driver {
     /// Answers a call.
     pub(crate) async fn answer(self: &Arc<Self>, received: Received) -> Response {
         let stepper = &self.stepper;
+        if self.counters().clock_wrong.load(Ordering::Relaxed) {
+            let error = "The enclave's clock disagrees with its security module's.";
+            return self.refuse(&received, &KmsError::KmsInternal(error.into()));
+        }
         if stepper.engine.route(&received.call()) == Route::Slow {
             return detached(Arc::clone(self).answer_slowly(received)).await;
         }
@@ -417,6 +421,7 @@ mod tests {
         let (calls, queue) = mpsc::channel(8);
         let writer = Writer {
             queue,
+            right_time: mpsc::channel(1).1,
             stepper: Arc::clone(&stepper),
             store: Store::new(address),
         };

@@ -44,6 +44,27 @@ pub enum EnclaveError {
          `\"tls\": {{}}`"
     )]
     ClearText,
+    /// The enclave's clock is not that of its security module.
+    #[error(
+        "the enclave's clock is {seconds} s {} its security module's, and times decide about \
+         signatures, documents and deletions. Set the machine's clock right",
+        if *is_ahead { "ahead of" } else { "behind" }
+    )]
+    ClockDisagrees {
+        /// How far, in seconds.
+        seconds: u64,
+        /// In which direction.
+        is_ahead: bool,
+    },
+    /// The enclave's clock is behind a time at which its store was in use.
+    #[error(
+        "the enclave's clock is {seconds} s behind the latest time that its store has seen. Set the \
+         machine's clock right; or, in simulation, begin with an empty store"
+    )]
+    ClockWentBack {
+        /// How far, in seconds.
+        seconds: u64,
+    },
     /// The security module does not work.
     #[error("the Nitro security module: {0}")]
     Nsm(#[from] NsmError),

@@ -21,6 +21,7 @@ impl Health {
     /// The whole answer.
     pub(crate) fn to_json(&self, state: &State, counters: &Counters) -> String {
         let away = counters.store_away.load(Ordering::Relaxed);
+        let clock_wrong = counters.clock_wrong.load(Ordering::Relaxed);
         let behind = counters.audit_behind.load(Ordering::Relaxed);
         let roots: Vec<_> = self
             .trusted
@@ -33,7 +34,7 @@ impl Health {
             })
             .collect();
         json!({
-            "status": "ok",
+            "status": if clock_wrong { "clock_wrong" } else { "ok" },
             "version": env!("CARGO_PKG_VERSION"),
             "attestation": if self.own_root.is_simulated() { "simulated" } else { "nitro" },
             "trust": {

@@ -7,7 +7,8 @@
 //! - `driver` gives each call to the engine in `kms`, on the task it arrived on, on a thread for
 //!   slow ones, or through the `writer`, which makes changes durable before it lets answers go;
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
-//! - `nsm`, `random` and `clock` are where attestation, randomness and time come from;
+//! - `nsm`, `random` and `clock` are where attestation, randomness and time come from, and
+//!   `time_check` holds the last against the first;
 //! - `identity` is what the enclave says of itself in its own documents, and `measurement` what it
 //!   adds to their registers;
 //! - `opening`, `root_key` and `ceremony` get from a store, and a file or operators, to a state;
@@ -39,6 +40,7 @@ mod root_key;
 mod store;
 #[cfg(test)]
 mod testing;
+mod time_check;
 mod tls;
 mod trust;
 mod writer;
@@ -110,6 +112,7 @@ struct Running {
     writer: Task<Result<(), Fenced>>,
     audit: Task<()>,
     renewal: Option<Task<()>>,
+    time_check: Task<()>,
     counters: Arc<Counters>,
     shutdown_time: Duration,
 }
@@ -124,6 +127,7 @@ impl Running {
         let limits = config.limits.clone();
         let verifier = trust::verifier(&config.trust, own_root)?;
         let random = Random::new(&nsm.random().await?).map_err(|_| EnclaveError::NoRandomness)?;
+        time_check::compare(&nsm, clock).await?;
 
         let store = Store::new(config.host.clone());
         let simulated = verifier.roots().iter().filter(|root| root.is_simulated());
@@ -144,6 +148,10 @@ impl Running {
                 .await?
             }
         };
+        let mark = time_check::high_water(&opened.state, clock.now())?;
+        if !mark.is_empty() {
+            opened.commit(mark).await?;
+        }
         if let Some(seed) = &config.seed {
             opened.apply(seed, config.account).await?;
         }
@@ -202,8 +210,10 @@ impl Running {
             counters: Arc::clone(&counters),
         });
         let (waiting, queue) = mpsc::channel(limits.commit_queue);
+        let (right, right_time) = mpsc::channel(1);
         let writer = Writer {
             queue,
+            right_time,
             stepper: Arc::clone(&stepper),
             store: opened.store,
         };
@@ -230,6 +240,7 @@ impl Running {
             writer: Task::spawn(writer.run()),
             audit: Task::spawn(delivery.run()),
             renewal,
+            time_check: Task::spawn(time_check::watch(nsm, clock, Arc::clone(&counters), right)),
             counters,
         })
     }
@@ -241,6 +252,7 @@ impl Running {
             mut writer,
             mut audit,
             renewal: _renewal,
+            time_check: _time_check,
             counters,
             shutdown_time,
         } = self;

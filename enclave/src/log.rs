@@ -106,6 +106,10 @@ pub(crate) enum Notice {
     CertificateFailed,
     /// The security module gave no document for a stranger.
     AttestationFailed,
+    /// The clock is too far from that of the security module: calls are refused.
+    ClockWrong,
+    /// The clocks agree again.
+    ClockRight,
     /// The process was asked to end.
     ShuttingDown,
     /// Some requests did not finish in time.
@@ -147,6 +151,8 @@ impl Notice {
             Self::CertificateRenewed => info!(target: TARGET, "new server certificate"),
             Self::CertificateFailed => error!(target: TARGET, "a new server certificate could not be made"),
             Self::AttestationFailed => error!(target: TARGET, "the Nitro security module gave no attestation document"),
+            Self::ClockWrong => error!(target: TARGET, "THE CLOCK IS WRONG by the security module's signed time; calls are refused"),
+            Self::ClockRight => info!(target: TARGET, "the clock is right again"),
             Self::ShuttingDown => info!(target: TARGET, "shutting down"),
             Self::ShutdownImpatient { connections } => warn!(target: TARGET, connections = safe(connections), "connections cut: they did not finish in time"),
             Self::AuditLost { events } => error!(target: TARGET, events = safe(events), "audit events are lost: the host did not take them in time"),

@@ -109,6 +109,7 @@ fn simulated(_: &SimulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> {
 /// A module whose certificate authority is kept in a file, made if it is absent.
 #[cfg(feature = "simulation")]
 fn simulated(config: &SimulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> {
+    use std::time::Duration;
     use std::{fs, io};
 
     use attestation::nsm::{Identity, SimulatedCa, SimulatedNsm};
@@ -138,7 +139,8 @@ fn simulated(config: &SimulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> 
     if let Some(module_id) = &config.module_id {
         identity = identity.with_module_id(module_id);
     }
-    let now = Box::new(move || clock.now());
+    let ahead = Duration::from_secs(config.clock_ahead_seconds);
+    let now = Box::new(move || clock.now() + ahead);
     Ok(Box::new(SimulatedNsm::new(
         ca,
         identity,

@@ -12,7 +12,6 @@
 //! not begun by then are not begun.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use kms::KmsError;
 use kms::engine::{Reply, Step};
@@ -20,7 +19,6 @@ use kms::expiry::settle;
 use kms::key_pair::PreparedKeyPair;
 use kms::state::{Batch, State};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::commit::{Fenced, make_durable};
 use crate::driver::{Received, Stepper};
@@ -28,9 +26,6 @@ use crate::store::{Store, commit_of};
 
 /// Most calls in one transaction.
 const MOST_CALLS: usize = 256;
-
-/// How often keys are looked for that are due to be deleted or rotated; AWS takes up to a day.
-const EXPIRY_PERIOD: Duration = Duration::from_secs(60);
 
 /// The newest durable state, for everybody to read.
 pub(crate) struct Current(RwLock<Arc<State>>);
@@ -62,6 +57,8 @@ pub(crate) struct Waiting {
 /// Takes calls from the queue until it is closed.
 pub(crate) struct Writer {
     pub(crate) queue: mpsc::Receiver<Waiting>,
+    /// When the time was found to be right, and keys may be deleted or rotated that are due.
+    pub(crate) right_time: mpsc::Receiver<()>,
     pub(crate) stepper: Arc<Stepper>,
     pub(crate) store: Store,
 }
@@ -70,8 +67,6 @@ impl Writer {
     /// Writes until every handle of the queue is gone.
     pub(crate) async fn run(mut self) -> Result<(), Fenced> {
         let mut waiting = Vec::new();
-        let mut expiry = interval(EXPIRY_PERIOD);
-        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 count = self.queue.recv_many(&mut waiting, MOST_CALLS) => {
@@ -80,7 +75,7 @@ impl Writer {
                     }
                     self.write(&mut waiting).await?;
                 }
-                _ = expiry.tick() => self.settle().await?,
+                Some(()) = self.right_time.recv() => self.settle().await?,
             }
         }
     }
@@ -159,12 +154,19 @@ mod tests {
     use kms::key_pair::AwsLcKeyPairs;
     use kms::state::Change;
     use link::Address;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use http::StatusCode;
+    use serde_json::json;
     use tokio::time::sleep;
 
     use super::*;
     use crate::clock::Clock;
+    use crate::config::Limits;
     use crate::counters::get;
-    use crate::testing::{KEY_ID, agreeing_host, stepper};
+    use crate::driver::Driver;
+    use crate::testing::{KEY_ID, agreeing_host, call, stepper};
 
     /// Schedules the deletion of the test key, as if that had been done now.
     fn schedule_deletion(stepper: &Stepper, days: u32) {
@@ -192,8 +194,11 @@ mod tests {
             schedule_deletion(&stepper, 7);
             let before = stepper.current.state().sequence();
             let (_calls, queue) = mpsc::channel(1);
+            let (right, right_time) = mpsc::channel(1);
+            right.send(()).await.unwrap();
             let writer = Writer {
                 queue,
+                right_time,
                 stepper: Arc::clone(&stepper),
                 store: Store::new(address.clone()),
             };
@@ -213,5 +218,49 @@ mod tests {
             running.abort();
         }
         host.abort();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_deleted_before_the_time_is_known_to_be_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("host.sock"));
+        let host = agreeing_host(&address).await;
+        let ahead = Duration::from_secs(60 * 60 * 24) * 8;
+        let (stepper, _delivery) = stepper(Arc::new(AwsLcKeyPairs), Clock { ahead });
+        schedule_deletion(&stepper, 7);
+        let before = stepper.current.state().sequence();
+        let (_calls, queue) = mpsc::channel(1);
+        let (right, right_time) = mpsc::channel(1);
+        let writer = Writer {
+            queue,
+            right_time,
+            stepper: Arc::clone(&stepper),
+            store: Store::new(address.clone()),
+        };
+        let running = tokio::spawn(writer.run());
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(stepper.current.state().sequence(), before);
+        right.send(()).await.unwrap();
+        while stepper.current.state().sequence() == before {
+            sleep(Duration::from_millis(5)).await;
+        }
+        running.abort();
+        host.abort();
+    }
+
+    #[tokio::test]
+    async fn while_the_clock_is_wrong_calls_are_refused() {
+        let (stepper, _delivery) = stepper(Arc::new(AwsLcKeyPairs), Clock::default());
+        let (waiting, _queue) = mpsc::channel(1);
+        let driver = Driver::new(Arc::clone(&stepper), waiting, &Limits::default());
+        let driver = Arc::new(driver);
+        for (wrong, status) in [
+            (true, StatusCode::INTERNAL_SERVER_ERROR),
+            (false, StatusCode::OK),
+        ] {
+            stepper.counters.clock_wrong.store(wrong, Ordering::Relaxed);
+            let answer = driver.answer(call("ListKeys", &json!({}))).await;
+            assert_eq!(answer.status, status);
+        }
     }
 }

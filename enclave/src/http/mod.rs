@@ -181,7 +181,11 @@ impl Server {
         match &self.front {
             Front::Callers { driver, health } => {
                 let body = health.to_json(&driver.state(), driver.counters());
-                self.answer(StatusCode::OK, JSON, body.into())
+                let status = match driver.counters().clock_wrong.load(Ordering::Relaxed) {
+                    true => StatusCode::SERVICE_UNAVAILABLE,
+                    false => StatusCode::OK,
+                };
+                self.answer(status, JSON, body.into())
             }
             Front::Operators(ceremony) => self.json(ceremony.health().await),
         }

@@ -1,12 +1,14 @@
 //! The enclave's own document: what it says, and to whom.
 
 use std::fs;
+use std::future::pending;
 use std::time::SystemTime;
 
 use crate::support::{Client, Enclave, Place};
 use attestation::{Timestamp, TrustRoot, VerifiedDocument, Verifier, VerifyOptions};
 use aws_lc_rs::digest::{SHA384, digest};
 use bytes::Bytes;
+use enclave::{Config, EnclaveError};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
@@ -68,6 +70,25 @@ async fn other_settings_are_another_measurement() {
         enclave.stop().await.unwrap();
     }
     assert_ne!(registers[0], registers[1]);
+}
+
+#[tokio::test]
+async fn with_a_clock_that_its_module_contradicts_an_enclave_does_not_start() {
+    let place = Place::new();
+    let _host = place.host().await;
+    let mut settings = place.settings();
+    settings["nsm"]["simulated"]["clock_ahead_seconds"] = json!(24 * 60 * 60);
+    let config = Config::from_json(settings.to_string().as_bytes()).unwrap();
+    let refused = enclave::run(config, pending()).await;
+    assert!(matches!(
+        refused,
+        Err(EnclaveError::ClockDisagrees {
+            is_ahead: false,
+            ..
+        })
+    ));
+    settings["nsm"]["simulated"]["clock_ahead_seconds"] = json!(30);
+    place.start_with(settings).await.stop().await.unwrap();
 }
 
 #[tokio::test]
