@@ -206,7 +206,7 @@ fn require_supported(spec: KeySpec, origin: Origin) -> Result<(), KmsError> {
     }
     if origin == Origin::External && !material::is_importable(spec) {
         return Err(KmsError::UnsupportedOperation(
-            format!("Origin {origin} is not available for KeySpec {spec}.").into(),
+            format!("KeySpec {spec} is not supported for Origin {origin}").into(),
         ));
     }
     if !matches!(origin, Origin::AwsKms | Origin::External) {

@@ -105,7 +105,7 @@ fn what_create_key_cannot_make_is_refused_clearly() {
         (
             json!({"KeySpec": "ML_DSA_44", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"}),
             "UnsupportedOperationException",
-            "Origin EXTERNAL is not available for KeySpec ML_DSA_44.",
+            "KeySpec ML_DSA_44 is not supported for Origin EXTERNAL",
         ),
         (
             json!({"Origin": "AWS_CLOUDHSM"}),
