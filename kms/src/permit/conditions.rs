@@ -161,7 +161,11 @@ impl Asked<'_> {
             "resourcealiases" => self.resource_aliases(self.key?),
             "retiringprincipal" => principal(asked.grant?.retiring.as_ref()?)?.into(),
             "rotationperiodindays" => asked.rotation_period_in_days?.to_string().into(),
-            "validto" => iso8601(asked.valid_to?).into(),
+            "validto" => {
+                // Numeric operators compare it in AWS's own example, and those for dates may.
+                let millis = asked.valid_to?.as_millis();
+                format!("{}.{:03}", millis / 1000, millis % 1000).into()
+            }
             "wrappingalgorithm" => asked.wrapping_algorithm?.as_str().into(),
             "wrappingkeyspec" => asked.wrapping_key_spec?.as_str().into(),
             "schedulekeydeletionpendingwindowindays" => {

@@ -7,12 +7,14 @@ use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey,
     PublicEncryptingKey,
 };
+use kms::Timestamp;
 use kms::key_pair::{AwsLcKeyPairs, KeyPairSource as _};
+use kms::principal::Access;
 use kms::protocol::spec::KeyPairSpec;
 use serde_json::{Value, json};
 
 use crate::expiry::{DAY, expire};
-use crate::server::{Answer, Client, START, Server, base64, blob, key_arn, seconds};
+use crate::server::{ACCOUNT, Answer, Client, START, Server, base64, blob, key_arn, seconds};
 
 const MATERIAL: [u8; 32] = [0x11; 32];
 const OTHER: [u8; 32] = [0x22; 32];
@@ -802,4 +804,81 @@ fn the_audit_trail_has_nothing_of_it_and_its_keys_are_made_aside() {
     );
     let route = server.engine.route(&crate::server::as_call(&request));
     assert_eq!(route, kms::engine::Route::Slow);
+}
+
+#[test]
+fn conditions_know_how_material_is_wrapped_and_when_it_expires() {
+    let mut server = Server::new();
+    server.add_user(ACCOUNT, "bob", Access::None);
+    let bob = Client::of("bob");
+    let id = server.create_external();
+    let valid_to = START + DAY * 30;
+    let members =
+        || json!({"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": seconds(valid_to)});
+    let until = |date: Timestamp| {
+        let seconds = format!("{}.0", date.as_secs());
+        json!({"NumericLessThanEquals": {"kms:ValidTo": seconds}})
+    };
+    let before = |date: &str| json!({"DateLessThan": {"kms:ValidTo": date}});
+    let text = |key: &str, value: &str| json!({"StringEquals": {(key): value}});
+    let parameters = "GetParametersForImport";
+    let import = "ImportKeyMaterial";
+    for (action, condition, allowed) in [
+        (parameters, text("kms:WrappingAlgorithm", OAEP_256), true),
+        (
+            parameters,
+            text("kms:WrappingAlgorithm", "RSAES_OAEP_SHA_1"),
+            false,
+        ),
+        (parameters, text("kms:WrappingKeySpec", "RSA_2048"), true),
+        (parameters, text("kms:WrappingKeySpec", "RSA_4096"), false),
+        (
+            import,
+            text("kms:ExpirationModel", "KEY_MATERIAL_EXPIRES"),
+            true,
+        ),
+        (
+            import,
+            text("kms:ExpirationModel", "KEY_MATERIAL_DOES_NOT_EXPIRE"),
+            false,
+        ),
+        (import, until(valid_to), true),
+        (import, until(valid_to + DAY), true),
+        (import, until(START + DAY * 29), false),
+        (import, before("2026-04-01T00:00:00Z"), true),
+        (import, before("2026-03-31T00:00:00Z"), false),
+    ] {
+        let bobs = |action: &str, condition: Option<&Value>| {
+            let mut statement = json!({
+                "Effect": "Allow", "Action": format!("kms:{action}"), "Resource": "*",
+                "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:user/bob")},
+            });
+            if let Some(condition) = condition {
+                statement["Condition"] = condition.clone();
+            }
+            statement
+        };
+        let account = json!({
+            "Effect": "Allow", "Action": "kms:*", "Resource": "*",
+            "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")},
+        });
+        // What it takes to come so far is allowed without a condition.
+        let other = if action == import { parameters } else { import };
+        let statements = [account, bobs(action, Some(&condition)), bobs(other, None)];
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let request = json!({"KeyId": id, "PolicyName": "default", "Policy": policy});
+        server.call("PutKeyPolicy", request).ok_empty();
+        let answer = if action == import {
+            server.import_as(&bob, &id, &MATERIAL, members())
+        } else {
+            let request =
+                json!({"KeyId": id, "WrappingAlgorithm": OAEP_256, "WrappingKeySpec": "RSA_2048"});
+            server.call_as(&bob, parameters, request)
+        };
+        if allowed {
+            answer.ok();
+        } else {
+            assert_eq!(answer.error().0, "AccessDeniedException", "{condition}");
+        }
+    }
 }
