@@ -333,6 +333,32 @@ fn conditions_know_the_key_and_the_call() {
             false,
         ),
         (json!({"Bool": {"aws:SecureTransport": "true"}}), false),
+        (
+            json!({"StringEquals": {"aws:ResourceAccount": ACCOUNT}}),
+            true,
+        ),
+        (
+            json!({"StringEquals": {"aws:ResourceAccount": OTHER_ACCOUNT}}),
+            false,
+        ),
+        (
+            json!({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}),
+            true,
+        ),
+        (
+            json!({"Bool": {"aws:PrincipalIsAWSService": "false"}}),
+            true,
+        ),
+        (json!({"Bool": {"aws:ViaAWSService": "false"}}), true),
+        (json!({"StringLike": {"aws:userid": "AIDA*"}}), true),
+        (
+            json!({"NumericLessThan": {"aws:EpochTime": "1772409600"}}),
+            true,
+        ),
+        (
+            json!({"NumericLessThan": {"aws:EpochTime": "1769990400"}}),
+            false,
+        ),
     ] {
         let statement = with_condition(allow("bob", "kms:Encrypt"), condition.clone());
         let request = json!({"Policy": policy(&[statement]), "Tags": tags});
