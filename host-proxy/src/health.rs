@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::enclaves::Enclaves;
 use crate::metrics::Metrics;
 use crate::store::RecordStore;
 
@@ -25,7 +26,7 @@ const ANSWER_BYTES: usize = 16 * 1024;
 
 /// Asks those concerned how they are.
 pub(crate) struct Health {
-    pub(crate) enclave: Address,
+    pub(crate) enclaves: Arc<Enclaves>,
     pub(crate) store: Arc<dyn RecordStore>,
     pub(crate) metrics: Arc<Metrics>,
     /// One reading of the store at a time: a disk that hangs holds one thread,
@@ -36,7 +37,7 @@ pub(crate) struct Health {
 impl Health {
     /// Whether all is well, and a report in JSON.
     pub(crate) async fn check(&self) -> (bool, Value) {
-        let enclave = async { within(TIME, ask(&self.enclave)).await };
+        let enclave = async { within(TIME, ask(self.enclaves.current())).await };
         let store = async { within(TIME, self.read_head()).await };
         let (enclave, store) = tokio::join!(enclave, store);
         let healthy = enclave.is_ok() && store.is_ok();
@@ -83,7 +84,7 @@ async fn within<T>(
 }
 
 /// Asks the enclave for its health the way clients reach it.
-async fn ask(enclave: &Address) -> Result<Value, String> {
+pub(crate) async fn ask(enclave: &Address) -> Result<Value, String> {
     let stream = link::connect(enclave)
         .await
         .map_err(|error| format!("connecting to {enclave}: {error}"))?;

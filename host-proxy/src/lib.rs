@@ -17,6 +17,7 @@
 
 mod admin;
 mod audit;
+mod enclaves;
 mod events;
 mod health;
 mod links;
@@ -42,6 +43,7 @@ use tokio::sync::Semaphore;
 
 use crate::admin::Admin;
 use crate::audit::{AuditSink, Limits};
+use crate::enclaves::Enclaves;
 use crate::events::Events;
 use crate::health::Health;
 use crate::links::Links;
@@ -94,6 +96,7 @@ pub enum HostProxyError {
 /// A host proxy that listens, and serves once told to.
 pub struct HostProxy {
     relay: Relay,
+    enclaves: Arc<Enclaves>,
     links: Links,
     admin: Option<Admin>,
     audit: AuditSink,
@@ -138,9 +141,10 @@ impl HostProxy {
         let store = Arc::new(open_store(&options.data)?);
         let audit = open_audit(&options, &metrics)?;
         let (listener, listen) = listen_tcp(options.listen).await?;
+        let enclaves = Enclaves::new(options.enclave);
         let relay = Relay {
             listener,
-            enclave: options.enclave.clone(),
+            enclaves: Arc::clone(&enclaves),
             max_connections: options.max_connections,
             drain: Duration::from_secs(options.drain_seconds),
             metrics: Arc::clone(&metrics),
@@ -163,7 +167,7 @@ impl HostProxy {
                 Some(Admin {
                     listener,
                     health: Health {
-                        enclave: options.enclave,
+                        enclaves: Arc::clone(&enclaves),
                         store: store.clone(),
                         metrics: Arc::clone(&metrics),
                         reading: Arc::new(Semaphore::new(1)),
@@ -184,6 +188,7 @@ impl HostProxy {
         };
         Ok(Self {
             relay,
+            enclaves,
             links,
             admin,
             audit,
@@ -202,6 +207,9 @@ impl HostProxy {
     /// the link; then what is left of the audit trail is written.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let (stop_relay, stop) = stopper();
+        let enclaves = self.enclaves;
+        let watching = stop.clone();
+        let watch = tokio::spawn(async move { enclaves.watch(watching).await });
         let relay = tokio::spawn(self.relay.serve(stop));
         let (stop_links, stop) = stopper();
         let links = tokio::spawn(self.links.serve(stop));
@@ -212,6 +220,7 @@ impl HostProxy {
         tracing::info!("stopping");
         drop(stop_relay);
         ended("relay", relay).await;
+        ended("watch over the enclaves", watch).await;
         drop(stop_links);
         ended("links", links).await;
         ended("audit", tokio::task::spawn_blocking(|| self.audit.finish())).await;

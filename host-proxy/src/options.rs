@@ -13,9 +13,10 @@ pub struct Options {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Where the enclave takes client connections: vsock:CID:PORT, unix:/path or tcp:HOST:PORT.
-    #[arg(long, value_name = "ADDRESS")]
-    pub enclave: Address,
+    /// Where the enclave takes client connections: vsock:CID:PORT, unix:/path or tcp:HOST:PORT;
+    /// repeatable, where one enclave may take over from another.
+    #[arg(long, value_name = "ADDRESS", required = true)]
+    pub enclave: Vec<Address>,
 
     /// Where the enclave reaches this host for records and events.
     #[arg(long, value_name = "ADDRESS")]
@@ -60,7 +61,7 @@ impl Options {
     pub fn new(listen: SocketAddr, enclave: Address, host: Address, data: PathBuf) -> Self {
         Self {
             listen,
-            enclave,
+            enclave: vec![enclave],
             host,
             data,
             admin: None,

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use link::{Address, Stream};
+use link::Stream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::enclaves::Enclaves;
 use crate::metrics::Metrics;
 use crate::stop::Stop;
 
@@ -32,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The listener that clients connect to, and what it needs.
 pub(crate) struct Relay {
     pub(crate) listener: TcpListener,
-    pub(crate) enclave: Address,
+    pub(crate) enclaves: Arc<Enclaves>,
     pub(crate) max_connections: usize,
     /// How long open connections may go on when it is time to stop.
     pub(crate) drain: Duration,
@@ -41,7 +42,7 @@ pub(crate) struct Relay {
 
 /// What all connections share.
 struct Shared {
-    enclave: Address,
+    enclaves: Arc<Enclaves>,
     metrics: Arc<Metrics>,
     /// Places for connections being relayed.
     places: Arc<Semaphore>,
@@ -56,7 +57,7 @@ impl Relay {
     /// on for a while and cuts what is left.
     pub(crate) async fn serve(self, mut stop: Stop) {
         let shared = Arc::new(Shared {
-            enclave: self.enclave,
+            enclaves: self.enclaves,
             metrics: self.metrics,
             places: Arc::new(Semaphore::new(self.max_connections)),
             queue: Arc::new(Semaphore::new(self.max_connections.div_ceil(4))),
@@ -145,7 +146,8 @@ impl Shared {
     }
 
     async fn connect(&self) -> io::Result<Stream> {
-        let connected = timeout(CONNECT_TIME, link::connect(&self.enclave))
+        let enclave = self.enclaves.current();
+        let connected = timeout(CONNECT_TIME, link::connect(enclave))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let reachable = connected.is_ok();
@@ -155,9 +157,9 @@ impl Shared {
         // Said when it changes, not once per client.
         if self.reachable.swap(reachable, Ordering::Relaxed) != reachable {
             match &connected {
-                Ok(_) => tracing::info!(enclave = %self.enclave, "the enclave is reachable again"),
+                Ok(_) => tracing::info!(%enclave, "the enclave is reachable again"),
                 Err(error) => {
-                    tracing::warn!(enclave = %self.enclave, %error, "the enclave is unreachable");
+                    tracing::warn!(%enclave, %error, "the enclave is unreachable");
                 }
             }
         }
