@@ -2,7 +2,7 @@
 //! attested data key played on screen (`demo`), attestation documents for
 //! anyone's tests (`attest`), a CA bundle for the one enclave that is meant
 //! (`trust`), the operators' part in the life of its root key (`genesis`,
-//! `unseal`), and enclave images (`image`).
+//! `unseal`, `handover`), and enclave images (`image`).
 //!
 //! The same binary also starts the enclave and the host proxy (two hidden
 //! subcommands around their libraries' entry points), so that one file on the
@@ -13,6 +13,7 @@ pub mod client;
 pub mod credentials;
 pub mod demo;
 pub mod dev;
+pub mod handover;
 pub mod image;
 pub mod operators;
 mod part;
@@ -49,6 +50,8 @@ enum Command {
     Genesis(operators::GenesisOptions),
     /// Give an operator's share to a sealed enclave
     Unseal(operators::UnsealOptions),
+    /// Have a sealed enclave take over from the one that serves
+    Handover(handover::Options),
     /// Build enclave images, and print their measurements
     #[command(subcommand)]
     Image(image::Command),
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Trust(options) => runtime(trust::run(options)),
         Command::Genesis(options) => runtime(operators::genesis(options)),
         Command::Unseal(options) => runtime(operators::unseal(options)),
+        Command::Handover(options) => runtime(handover::run(options)),
         Command::Image(command) => image::run(command),
         Command::Enclave(options) => return part::enclave(options),
         Command::HostProxy(options) => return part::host_proxy(options),

@@ -214,11 +214,16 @@ async fn post(endpoint: &Endpoint, path: &str, body: Vec<u8>) -> Result<Bytes, F
     if status == 200 {
         return Ok(body);
     }
+    Err(refusal(&body))
+}
+
+/// A refusal of the enclave's in its own words.
+pub(crate) fn refusal(body: &[u8]) -> Failure {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
     }
-    let told = serde_json::from_slice(&body).map(|Refusal { error }| error);
-    let told = told.unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned());
-    Err(format!("the enclave refuses: {told}").into())
+    let told = serde_json::from_slice(body).map(|Refusal { error }| error);
+    let told = told.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+    format!("the enclave refuses: {told}").into()
 }

@@ -229,16 +229,10 @@ async fn ask(
     authority: &str,
     nonce: &[u8],
 ) -> Result<(Vec<CertificateDer<'static>>, Bytes), Failure> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
     let tcp = TcpStream::connect(authority)
         .await
         .map_err(|error| format!("no connection to {authority}: {error}"))?;
-    let stream = TlsConnector::from(Arc::new(config))
+    let stream = TlsConnector::from(of_anybody()?)
         .connect(server_name(authority)?, tcp)
         .await
         .map_err(|error| format!("no TLS with {authority}: {error}"))?;
@@ -292,6 +286,17 @@ fn check_chain<'c>(
             UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs())),
         )?;
     Ok(ca)
+}
+
+/// TLS with whoever answers.
+pub(crate) fn of_anybody() -> Result<Arc<rustls::ClientConfig>, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// Takes any certificate for now, but checks that the server has its key: the document decides
@@ -378,7 +383,7 @@ fn server_name(authority: &str) -> Result<ServerName<'static>, Failure> {
 }
 
 /// `https://HOST[:PORT][/]` or `HOST:PORT`, as `HOST:PORT`.
-fn authority(text: &str) -> Result<String, String> {
+pub(crate) fn authority(text: &str) -> Result<String, String> {
     if text.starts_with("http://") {
         return Err("without TLS there is nothing to trust: give https://HOST:PORT".to_owned());
     }

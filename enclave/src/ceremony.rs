@@ -1,9 +1,10 @@
 //! An enclave without a root key: it serves its operators, until there is one.
 //!
 //! With an empty store it is *new* and waits for the plan of a genesis; otherwise it is *sealed*
-//! and waits for shares. Its documents say which, and carry a key that lives as long as this
-//! module's work: what operators send is encrypted to it, so a share sent to one enclave is of no
-//! use to another, nor to the same one after a restart. `docs/root-key.md` has the messages.
+//! and waits for shares, or for a predecessor to hand over. Its documents say which, and carry a
+//! key that lives as long as this module's work: what is sent is encrypted to it, so a share sent to
+//! one enclave is of no use to another, nor to the same one after a restart. `docs/root-key.md` has
+//! the messages.
 
 use std::sync::Arc;
 
@@ -14,19 +15,19 @@ use http::{Method, StatusCode};
 use kms::iam::{ADMINISTRATOR, Administrator};
 use kms::name::AccountId;
 use kms::state::{RootKey, RootKeyId};
-use quorum::{Plan, Quorum, Share, Unsealing};
+use quorum::{Handover, Plan, Quorum, Share, Unsealing};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::commit::sha256;
 use crate::counters::Counters;
 use crate::error::EnclaveError;
 use crate::http::{Front, Server};
 use crate::identity::{Identity, PublicIdentity, Situation, Stage};
+use crate::life::Enclave;
 use crate::log::Notice;
-use crate::nsm::NsmHandle;
 use crate::opening::{Opened, first_answer, unreachable_store};
 use crate::random::Random;
 use crate::store::{Store, quorum_id};
@@ -35,21 +36,12 @@ use crate::tls::{Authority, Https, Issuance};
 /// Where a plan is to be sent to a new enclave: `POST`, JSON.
 pub const GENESIS_PATH: &str = "/genesis";
 
-/// Where shares are to be sent to a sealed enclave: `POST`, a CMS message to the key in its document.
+/// Where a share or a hand-over is to be sent to a sealed enclave: `POST`, a CMS message to the key in
+/// its document.
 pub const UNSEAL_PATH: &str = "/unseal";
 
 /// Bits of the RSA key that shares are encrypted to.
 const KEY_BITS: usize = 3072;
-
-/// What the ceremony needs of everything else.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) nsm: &'a NsmHandle,
-    pub(crate) simulated_roots: usize,
-    pub(crate) store: Store,
-    pub(crate) clock: Clock,
-    pub(crate) random: Random,
-}
 
 /// What operators are answered from.
 pub(crate) struct Ceremony {
@@ -76,13 +68,13 @@ enum Waiting {
 struct Sealed {
     unsealing: Unsealing,
     store: Store,
-    head: Vec<u8>,
 }
 
 /// How it ended.
 enum Outcome {
     Made(Box<Opened>),
-    Unsealed(RootKey, Box<Sealed>),
+    Unsealed(RootKey, Store),
+    HandedOver(Handover, Store),
 }
 
 /// An answer: JSON.
@@ -92,25 +84,16 @@ pub(crate) struct Answer {
 }
 
 /// Serves operators until there is a root key, and opens the store with it.
-pub(crate) async fn hold(surroundings: Surroundings<'_>) -> Result<Opened, EnclaveError> {
-    let Surroundings {
-        config,
-        nsm,
-        simulated_roots,
-        mut store,
-        clock,
-        random,
-    } = surroundings;
+pub(crate) async fn hold(enclave: &Enclave, mut store: Store) -> Result<Opened, EnclaveError> {
+    let (config, clock, random) = (&enclave.config, enclave.clock, enclave.random.clone());
     let key = tokio::task::spawn_blocking(|| RecipientPrivateKey::generate(KEY_BITS));
     let waiting = waiting(&mut store).await?.unwrap_or(Waiting::Plan(store));
     let situation = waiting.situation();
     let key = key.await.map_err(|_| EnclaveError::NoRandomness)?;
     let key = key.map_err(|_| EnclaveError::NoRandomness)?;
 
-    let identity = Arc::new(
-        Identity::new(nsm.clone(), simulated_roots, situation)
-            .with_public_key(key.public_key_spki()),
-    );
+    let identity = enclave.identity(situation);
+    let identity = Arc::new(identity.with_public_key(key.public_key_spki()));
     let https = match &config.tls {
         Some(tls) => Some(
             Https::start(Issuance {
@@ -164,9 +147,15 @@ pub(crate) async fn hold(surroundings: Surroundings<'_>) -> Result<Opened, Encla
     serving.await;
     match outcome.ok_or(EnclaveError::WriterGone)?? {
         Outcome::Made(opened) => Ok(*opened),
-        Outcome::Unsealed(root_key, sealed) => {
-            let Sealed { store, head, .. } = *sealed;
-            Opened::with_root_key(store, &head, &root_key, clock, random).await
+        Outcome::Unsealed(root_key, store) => {
+            Opened::with_root_key(store, &root_key, clock, random).await
+        }
+        Outcome::HandedOver(handover, store) => {
+            let root_key = &handover.root_key;
+            let mut opened = Opened::with_root_key(store, root_key, clock, random).await?;
+            opened.take_over(&handover.head, handover.release).await?;
+            Notice::HandedOver.log();
+            Ok(opened)
         }
     }
 }
@@ -185,7 +174,6 @@ async fn waiting(store: &mut Store) -> Result<Option<Waiting>, EnclaveError> {
     Ok(Some(Waiting::Shares(Box::new(Sealed {
         unsealing: Unsealing::new(quorum),
         store: Store::new(store.host().clone()),
-        head,
     }))))
 }
 
@@ -342,18 +330,31 @@ impl Ceremony {
         }
     }
 
-    /// Takes a share.
+    /// Takes a share, or the whole root key from a predecessor.
     async fn unseal(&self, message: &[u8]) -> Answer {
-        // One answer to whatever does not open or is no share: where it failed is nobody's business.
-        let share = self.key.open(message).ok();
-        let share = share.and_then(|text| Share::from_text(str::from_utf8(&text).ok()?).ok());
-        let Some(share) = share else {
-            return refusal(
+        // One answer to whatever does not open or is neither: where it failed is nobody's business.
+        let text = self.key.open(message).ok();
+        let text = text.as_ref().and_then(|text| str::from_utf8(text).ok());
+        let own_key = self.key.public_key_spki();
+        let (share, handover) = match text {
+            Some(text) if Handover::is_meant(text) => {
+                (None, Handover::from_text(text, own_key).ok())
+            }
+            Some(text) => (Share::from_text(text).ok(), None),
+            None => (None, None),
+        };
+        match (share, handover) {
+            (Some(share), _) => self.take_share(share).await,
+            (None, Some(handover)) => self.take_over(handover).await,
+            (None, None) => refusal(
                 StatusCode::BAD_REQUEST,
                 "this is not a share encrypted to the key in this enclave's document: ask for the \
                  document again, it is new after every start",
-            );
-        };
+            ),
+        }
+    }
+
+    async fn take_share(&self, share: Share) -> Answer {
         let mut waiting = self.waiting.lock().await;
         let Waiting::Shares(sealed) = &mut *waiting else {
             return refusal(StatusCode::CONFLICT, "the enclave does not wait for shares");
@@ -371,7 +372,7 @@ impl Ceremony {
         if let Some(root_key) = root_key
             && let Waiting::Shares(sealed) = std::mem::replace(&mut *waiting, Waiting::Nothing)
         {
-            let outcome = Outcome::Unsealed(root_key, sealed);
+            let outcome = Outcome::Unsealed(root_key, sealed.store);
             let _ = self.outcome.send(Ok(outcome)).await;
         }
         Answer {
@@ -382,6 +383,42 @@ impl Ceremony {
                 "threshold": progress.threshold,
                 "unsealed": unsealed,
             }),
+        }
+    }
+
+    /// Takes the place of an enclave that has stopped.
+    async fn take_over(&self, handover: Handover) -> Answer {
+        let mut waiting = self.waiting.lock().await;
+        let Waiting::Shares(sealed) = &mut *waiting else {
+            return refusal(
+                StatusCode::CONFLICT,
+                "the enclave does not wait for a root key",
+            );
+        };
+        if handover.root_key.id() != sealed.unsealing.quorum().root_key_id() {
+            return refusal(StatusCode::BAD_REQUEST, "this is another root key");
+        }
+        // A host could have kept an old copy of the store for the successor: it is not opened.
+        let head = match sealed.store.head().await {
+            Ok(head) => head.as_deref().map(sha256),
+            Err(_) => {
+                let error = "the host's record store does not answer";
+                return refusal(StatusCode::SERVICE_UNAVAILABLE, error);
+            }
+        };
+        if head != Some(handover.head) {
+            return refusal(
+                StatusCode::CONFLICT,
+                "the record store is not as the other enclave left it",
+            );
+        }
+        if let Waiting::Shares(sealed) = std::mem::replace(&mut *waiting, Waiting::Nothing) {
+            let outcome = Outcome::HandedOver(handover, sealed.store);
+            let _ = self.outcome.send(Ok(outcome)).await;
+        }
+        Answer {
+            status: StatusCode::OK,
+            body: json!({ "unsealed": true }),
         }
     }
 }
@@ -397,7 +434,8 @@ fn credentials(administrator: &Administrator) -> Zeroizing<String> {
     ))
 }
 
-fn refusal(status: StatusCode, error: &str) -> Answer {
+/// An answer that says why not.
+pub(crate) fn refusal(status: StatusCode, error: &str) -> Answer {
     Answer {
         status,
         body: json!({ "error": error }),

@@ -91,7 +91,8 @@ async fn attempt(
     })
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+/// By which a commit names the head it replaces.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
     hash

@@ -20,6 +20,7 @@
 //! `tls`, `seed`, `trust` and `limits` may be left out, and so may every member of the last two.
 //! An unknown member is an error: a misspelt setting must not be a setting without effect.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -167,10 +168,17 @@ pub struct SimulatedNsmConfig {
     /// The module id in its documents; a new one at every start when absent.
     #[serde(default)]
     pub module_id: Option<String>,
+    /// What its registers hold, as `{"0": HEX}`, instead of the simulated image's values.
+    #[serde(default)]
+    pub pcrs: BTreeMap<u16, Pcr>,
     /// How many seconds its clock is ahead of the enclave's, for tests of what happens then.
     #[serde(default)]
     pub clock_ahead_seconds: u64,
 }
+
+/// A register's value: 96 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Pcr(#[serde(with = "hex::serde")] pub [u8; 48]);
 
 fn default_region() -> Region {
     "us-east-1"

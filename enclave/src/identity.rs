@@ -74,6 +74,8 @@ pub enum Stage {
     Sealed,
     /// It has its root key.
     Serving,
+    /// It has stopped, for another enclave to take over.
+    HandingOff,
 }
 
 /// Where an enclave stands with its root key.
@@ -87,6 +89,12 @@ impl Situation {
     /// With a root key.
     pub(crate) const SERVING: Self = Self {
         stage: Stage::Serving,
+        root_key_id: None,
+    };
+
+    /// With a root key, and a successor that may have it.
+    pub(crate) const HANDING_OFF: Self = Self {
+        stage: Stage::HandingOff,
         root_key_id: None,
     };
 }

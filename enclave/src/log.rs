@@ -110,6 +110,14 @@ pub(crate) enum Notice {
     ClockWrong,
     /// The clocks agree again.
     ClockRight,
+    /// A predecessor has handed over its root key.
+    HandedOver,
+    /// Another enclave may take over: no more calls are answered.
+    HandingOff,
+    /// Another enclave has taken over.
+    TakenOver,
+    /// No other enclave has taken over.
+    NotTakenOver,
     /// The process was asked to end.
     ShuttingDown,
     /// Some requests did not finish in time.
@@ -153,6 +161,10 @@ impl Notice {
             Self::AttestationFailed => error!(target: TARGET, "the Nitro security module gave no attestation document"),
             Self::ClockWrong => error!(target: TARGET, "THE CLOCK IS WRONG by the security module's signed time; calls are refused"),
             Self::ClockRight => info!(target: TARGET, "the clock is right again"),
+            Self::HandedOver => info!(target: TARGET, "a predecessor has handed over its root key"),
+            Self::HandingOff => info!(target: TARGET, "handing off to another enclave"),
+            Self::TakenOver => info!(target: TARGET, "another enclave has taken over"),
+            Self::NotTakenOver => warn!(target: TARGET, "no other enclave has taken over in time; serving again"),
             Self::ShuttingDown => info!(target: TARGET, "shutting down"),
             Self::ShutdownImpatient { connections } => warn!(target: TARGET, connections = safe(connections), "connections cut: they did not finish in time"),
             Self::AuditLost { events } => error!(target: TARGET, events = safe(events), "audit events are lost: the host did not take them in time"),

@@ -116,6 +116,7 @@ fn simulated(config: &SimulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> 
     use zeroize::Zeroizing;
 
     use crate::clock::Clock;
+    use crate::config::Pcr;
     use crate::random::Random;
     use crate::root_key::{file_error, replace_private_file};
 
@@ -138,6 +139,9 @@ fn simulated(config: &SimulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> 
     let mut identity = Identity::new(&mut random, clock.now()).in_region(config.region.as_str());
     if let Some(module_id) = &config.module_id {
         identity = identity.with_module_id(module_id);
+    }
+    for (index, Pcr(value)) in &config.pcrs {
+        identity = identity.with_pcr(*index, *value);
     }
     let ahead = Duration::from_secs(config.clock_ahead_seconds);
     let now = Box::new(move || clock.now() + ahead);

@@ -26,6 +26,10 @@ const HOST_PATIENCE: Duration = Duration::from_secs(30);
 /// The wait between attempts to reach the host.
 const HOST_RETRY: Duration = Duration::from_millis(50);
 
+/// The sealed record that holds the number of the release that an enclave was handed the root key
+/// as: 8 bytes, big-endian.
+const RELEASE: &str = "release";
+
 /// Changes of a seed in one transaction.
 const SEED_CHANGES: usize = 1000;
 
@@ -76,21 +80,41 @@ impl Opened {
         })
     }
 
-    /// Opens the store with a root key that operators have given.
+    /// Opens the store with a root key that operators or a predecessor have given.
     pub(crate) async fn with_root_key(
         mut store: Store,
-        head: &[u8],
         root_key: &RootKey,
         clock: Clock,
         random: Random,
     ) -> Result<Self, EnclaveError> {
-        let state = read_all(&mut store, root_key, head).await?;
+        let head = store.head().await;
+        let head = head.map_err(|error| unreachable_store(&store, &error))?;
+        let head = head.ok_or(EnclaveError::HeadMissing)?;
+        let state = read_all(&mut store, root_key, &head).await?;
         Ok(Self {
             store,
             state,
             clock,
             random,
         })
+    }
+
+    /// Takes the store over from a predecessor that stopped at this head, and from then on is the
+    /// release that it was authorised as.
+    ///
+    /// # Errors
+    ///
+    /// [`EnclaveError::Fenced`] if the store has gone on meanwhile.
+    pub(crate) async fn take_over(
+        &mut self,
+        head: &[u8; 32],
+        release: u64,
+    ) -> Result<(), EnclaveError> {
+        if self.state.head_hash() != head {
+            return Err(EnclaveError::Fenced);
+        }
+        let release = EdgeSecret::new(RELEASE, &release.to_be_bytes());
+        self.commit(vec![Change::PutEdgeSecret(release)]).await
     }
 
     /// Sets up a new store under a new root key, with the public record of its quorum.
@@ -150,6 +174,13 @@ impl Opened {
         self.state = next;
         Ok(())
     }
+}
+
+/// The number of the release that serves this state; 0 before there was any.
+pub(crate) fn release(state: &State) -> u64 {
+    let number = state.edge_secret(RELEASE).map(|secret| secret.expose());
+    let number = number.and_then(|bytes| bytes.try_into().ok());
+    number.map_or(0, u64::from_be_bytes)
 }
 
 /// The head, once the host answers at all.

@@ -364,7 +364,7 @@ pub(crate) struct Https {
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) certificate: Arc<ServerCertificate>,
     pub(crate) ca_pem: String,
-    pub(crate) renewal: Task<()>,
+    _renewal: Task<()>,
 }
 
 impl Https {
@@ -374,7 +374,7 @@ impl Https {
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             ca_pem: issuance.authority.certificate_pem().to_owned(),
-            renewal: Task::spawn(issuance.renew(Arc::clone(&certificate))),
+            _renewal: Task::spawn(issuance.renew(Arc::clone(&certificate))),
             certificate,
         })
     }

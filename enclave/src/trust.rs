@@ -12,7 +12,7 @@ use crate::log::Notice;
 
 /// A verifier of what the operator trusts, and of a simulated module's own root.
 ///
-/// Anything simulated is refused unless this enclave is simulated itself; then it is said loudly.
+/// Anything simulated is refused unless this enclave is simulated itself.
 pub(crate) fn verifier(trust: &Trust, own_root: &TrustRoot) -> Result<Verifier, EnclaveError> {
     let simulation = cfg!(feature = "simulation") && own_root.is_simulated();
     if !simulation && !trust.roots.is_empty() {
@@ -36,19 +36,24 @@ pub(crate) fn verifier(trust: &Trust, own_root: &TrustRoot) -> Result<Verifier, 
         roots.push(simulated_root(root, setting)?);
     }
 
-    let simulated = roots.iter().filter(|root| root.is_simulated()).count();
-    if simulated > 0 {
-        Notice::TrustingSimulatedRoots { roots: simulated }.log();
-    }
-    if trust.accept_debug {
-        Notice::AcceptingDebug.log();
-    }
     let options = VerifyOptions {
         max_age: Duration::from_secs(trust.max_age_seconds),
         accept_debug: trust.accept_debug,
         ..VerifyOptions::default()
     };
     Ok(Verifier::new(roots, options))
+}
+
+/// Says loudly what only a simulation may trust.
+pub(crate) fn warn(verifier: &Verifier) {
+    let roots = verifier.roots().iter();
+    let simulated = roots.filter(|root| root.is_simulated()).count();
+    if simulated > 0 {
+        Notice::TrustingSimulatedRoots { roots: simulated }.log();
+    }
+    if verifier.options().accept_debug {
+        Notice::AcceptingDebug.log();
+    }
 }
 
 /// A root given as PEM text or by the path of a file, PEM or DER.

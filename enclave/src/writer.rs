@@ -12,6 +12,7 @@
 //! not begun by then are not begun.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use kms::KmsError;
 use kms::engine::{Reply, Step};
@@ -19,10 +20,15 @@ use kms::expiry::settle;
 use kms::key_pair::PreparedKeyPair;
 use kms::state::{Batch, State};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::commit::{Fenced, make_durable};
+use crate::commit::{Fenced, make_durable, sha256};
 use crate::driver::{Received, Stepper};
 use crate::store::{Store, commit_of};
+
+/// How often the store's head is looked at while nothing is written: an enclave whose place another
+/// one has taken must not go on answering from what it remembers.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Most calls in one transaction.
 const MOST_CALLS: usize = 256;
@@ -67,6 +73,8 @@ impl Writer {
     /// Writes until every handle of the queue is gone.
     pub(crate) async fn run(mut self) -> Result<(), Fenced> {
         let mut waiting = Vec::new();
+        let mut look = interval_at(Instant::now() + LOOK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 count = self.queue.recv_many(&mut waiting, MOST_CALLS) => {
@@ -76,6 +84,7 @@ impl Writer {
                     self.write(&mut waiting).await?;
                 }
                 Some(()) = self.right_time.recv() => self.settle().await?,
+                _ = look.tick() => self.look().await?,
             }
         }
     }
@@ -120,6 +129,20 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Stops if the store holds another head than the one that was written last.
+    async fn look(&mut self) -> Result<(), Fenced> {
+        // Without an answer nothing is known; a commit would wait for one.
+        let Ok(head) = self.store.head().await else {
+            return Ok(());
+        };
+        let own = *self.stepper.current.state().head_hash();
+        if head.as_deref().map(sha256) == Some(own) {
+            Ok(())
+        } else {
+            Err(Fenced)
+        }
     }
 
     /// Does what is due without a call.

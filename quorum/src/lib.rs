@@ -7,10 +7,12 @@
 //! - [`Quorum`]: what is public about the shares of one root key. An enclave that has no key yet
 //!   reads it from its host and can tell a share of this key from anything else.
 //! - [`Unsealing`]: the shares that an enclave has been given so far.
+//! - [`Handover`]: the whole root key, as one enclave gives it to its successor.
 //!
 //! Nothing here does I/O. Randomness is an argument. `docs/root-key.md` has the formats.
 
 mod age;
+mod handover;
 mod operator_key;
 mod plan;
 mod quorum;
@@ -19,6 +21,7 @@ mod share;
 mod testing;
 mod unsealing;
 
+pub use crate::handover::{Handover, HandoverError};
 pub use crate::operator_key::{OperatorKey, OperatorKeyError};
 pub use crate::plan::{MAX_OPERATORS, Operator, Plan, PlanError};
 pub use crate::quorum::{Quorum, QuorumError};

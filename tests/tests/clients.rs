@@ -68,6 +68,11 @@ fn the_enclaves_own_identity() {
 }
 
 #[test]
+fn an_enclave_takes_over_from_another() {
+    suite::pytest("test_handover.py");
+}
+
+#[test]
 fn the_root_key_of_a_quorum() {
     suite::pytest("test_quorum.py");
 }

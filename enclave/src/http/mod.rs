@@ -28,14 +28,17 @@ use crate::clock::http_date;
 use crate::config::Limits;
 use crate::counters::{Counters, add};
 use crate::driver::Driver;
+use crate::handing_off::Parting;
 use crate::health::Health;
 use crate::identity::{self, PublicIdentity};
 use crate::log::Notice;
+use crate::operators::Operators;
 
 /// The header by which SDKs name a request in their logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 const JSON: &str = "application/json";
+const OCTETS: &str = "application/octet-stream";
 
 /// What a client learns that asks for a document without a nonce, which would not be known to be new.
 const NONCE_NEEDED: &str =
@@ -50,9 +53,16 @@ type Response = http::Response<Full<Bytes>>;
 /// Whom a server is for.
 pub(crate) enum Front {
     /// Callers of the API.
-    Callers { driver: Arc<Driver>, health: Health },
+    Callers {
+        driver: Arc<Driver>,
+        health: Health,
+        /// Who answers operators, where there are any.
+        operators: Option<Box<Operators>>,
+    },
     /// Operators of an enclave that has no root key yet.
     Operators(Arc<Ceremony>),
+    /// The enclave that is to take over.
+    Successor(Arc<Parting>),
 }
 
 impl Front {
@@ -60,6 +70,7 @@ impl Front {
         match self {
             Self::Callers { driver, .. } => driver.counters(),
             Self::Operators(ceremony) => ceremony.counters(),
+            Self::Successor(parting) => parting.counters(),
         }
     }
 
@@ -67,6 +78,7 @@ impl Front {
         match self {
             Self::Callers { driver, .. } => driver.now(),
             Self::Operators(ceremony) => ceremony.clock().now(),
+            Self::Successor(parting) => parting.now(),
         }
     }
 }
@@ -179,7 +191,7 @@ impl Server {
     /// The answer to `GET /health`.
     async fn health(&self) -> Response {
         match &self.front {
-            Front::Callers { driver, health } => {
+            Front::Callers { driver, health, .. } => {
                 let body = health.to_json(&driver.state(), driver.counters());
                 let status = match driver.counters().clock_wrong.load(Ordering::Relaxed) {
                     true => StatusCode::SERVICE_UNAVAILABLE,
@@ -188,6 +200,7 @@ impl Server {
                 self.answer(status, JSON, body.into())
             }
             Front::Operators(ceremony) => self.json(ceremony.health().await),
+            Front::Successor(parting) => self.json(parting.health()),
         }
     }
 

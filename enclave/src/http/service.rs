@@ -11,9 +11,10 @@ use kms::KmsError;
 
 use super::body::{BodyError, WholeBody};
 use super::wire::Activity;
-use super::{Front, Response, Server};
+use super::{Front, OCTETS, Response, Server};
 use crate::driver::Received;
 use crate::identity::{self, ATTESTATION_PATH};
+use crate::operators::HANDOVER_PATH;
 
 /// What a client learns that speaks HTTP to a port for HTTPS.
 const TLS_NEEDED: &str =
@@ -60,14 +61,27 @@ impl Service {
         if self.only_health {
             return server.answer(StatusCode::BAD_REQUEST, "text/plain", TLS_NEEDED.into());
         }
+        let (method, path) = (&parts.method, parts.uri.path());
+        let nonce = identity::nonce(parts.uri.query());
         let driver = match &server.front {
+            Front::Callers {
+                operators: Some(operators),
+                ..
+            } if path == HANDOVER_PATH => {
+                let body = body.unwrap_or_default();
+                return server.json(operators.answer(method, &body));
+            }
             Front::Callers { driver, .. } => driver,
             Front::Operators(ceremony) => {
                 let body = body.unwrap_or_default();
-                let (method, uri, identity) = (&parts.method, &parts.uri, &server.identity);
-                let nonce = identity::nonce(uri.query());
-                let answer = ceremony.answer(method, uri.path(), &body, identity, nonce);
+                let answer = ceremony.answer(method, path, &body, &server.identity, nonce);
                 return server.json(answer.await);
+            }
+            Front::Successor(parting) => {
+                return match parting.answer(method, path, nonce.as_deref()) {
+                    Ok(message) => server.answer(StatusCode::OK, OCTETS, message.into()),
+                    Err(refusal) => server.json(refusal),
+                };
             }
         };
         let (body, error) = match body {

@@ -245,6 +245,19 @@ async fn a_second_enclave_on_the_same_store_fences_the_first() {
     create_key(&mut second.http1().await).await;
 }
 
+#[tokio::test]
+async fn an_enclave_that_was_replaced_does_not_go_on_reading() {
+    let place = Place::new();
+    let _host = place.host().await;
+    let first = place.start().await;
+    let mut settings = place.settings();
+    settings["listen"] = json!(place.socket("second.sock"));
+    let second = place.start_with(settings).await;
+    create_key(&mut second.http1().await).await;
+    // Nobody has asked it to write anything.
+    assert!(matches!(first.ended().await, Err(EnclaveError::Fenced)));
+}
+
 /// Starts an enclave that has to refuse, and returns why.
 async fn refusal(place: &Place) -> EnclaveError {
     Enclave::spawn(place.settings()).ended().await.unwrap_err()

@@ -62,6 +62,11 @@ impl State {
         batch::genesis(root_key, random, now)
     }
 
+    /// The root key, for the root-key life cycle to hand on.
+    pub fn root_key(&self) -> &RootKey {
+        &self.sealing.root_key
+    }
+
     /// The key with this id.
     pub fn key(&self, account: AccountId, region: &Region, id: KeyId) -> Option<&Arc<Key>> {
         self.tables.scope(account, region)?.keys.get(&id)

@@ -1,0 +1,166 @@
+//! `claviger handover`: carries one enclave's root key to the one that takes its place.
+//!
+//! The command is a courier that nobody has to trust: what it carries is for the eyes of the
+//! successor only, and each enclave decides by itself.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use clap::Args;
+use enclave::{ATTESTATION_PATH, HANDOVER_PATH, UNSEAL_PATH};
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use link::Address;
+use rustls::pki_types::ServerName;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::Failure;
+use crate::client::{self, ANSWER_TIME};
+use crate::operators::refusal;
+use crate::screen::print;
+use crate::trust;
+
+/// How long the one may take to stop, and the other to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The wait between two questions.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Options of `claviger handover`.
+#[derive(Args)]
+pub struct Options {
+    /// The enclave that serves: https://HOST:PORT, vsock:CID:PORT or unix:/path
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    from: Address,
+    /// The sealed enclave that is to take over, in the same way
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    to: Address,
+}
+
+/// Has a sealed enclave take over from the one that serves.
+///
+/// # Errors
+/// When one of them can't be reached, or refuses the other.
+pub async fn run(Options { from, to }: Options) -> Result<(), Failure> {
+    #[derive(Deserialize)]
+    struct Issued {
+        nonce: String,
+    }
+    let issued = answered(ask(&from, get(HANDOVER_PATH)?).await?)?;
+    let Issued { nonce } = serde_json::from_slice(&issued)?;
+    let path = format!("{ATTESTATION_PATH}?nonce={nonce}");
+    let document = answered(ask(&to, get(&path)?).await?)?;
+    let request = json!({ "nonce": nonce, "document": BASE64_STANDARD.encode(document) });
+    answered(ask(&from, post(HANDOVER_PATH, request.to_string())?).await?)?;
+    print(&format!("{from} answers no more calls\n"))?;
+
+    let path = format!("{HANDOVER_PATH}?nonce={nonce}");
+    let message = until(async || match ask(&from, get(&path).ok()?).await {
+        Ok((200, message)) => Some(message),
+        _ => None,
+    });
+    let message = message.await.ok_or("the root key did not come in time")?;
+    answered(ask(&to, post(UNSEAL_PATH, message)?).await?)?;
+    print(&format!("{to} has the root key\n"))?;
+
+    let serving = until(
+        async || match ask(&to, get(link::HEALTH_PATH).ok()?).await {
+            Ok((200, _)) => Some(()),
+            _ => None,
+        },
+    );
+    let serving = serving.await;
+    serving.ok_or(
+        "the successor does not serve: see its log. The other one serves again, if it is there",
+    )?;
+    Ok(print(&format!("{to} serves\n"))?)
+}
+
+/// Asks again and again, until there is an answer or the time is over.
+async fn until<T>(question: impl AsyncFn() -> Option<T>) -> Option<T> {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = question().await {
+            return Some(answer);
+        }
+        if began.elapsed() >= PATIENCE {
+            return None;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+fn get(path: &str) -> Result<Request<Full<Bytes>>, Failure> {
+    let request = Request::get(path).header("host", "localhost");
+    Ok(request.body(Full::default())?)
+}
+
+fn post(path: &str, body: impl Into<Bytes>) -> Result<Request<Full<Bytes>>, Failure> {
+    let request = Request::post(path).header("host", "localhost");
+    Ok(request.body(Full::from(body.into()))?)
+}
+
+/// The body of an answer, or the words of a refusal.
+fn answered((status, body): (u16, Bytes)) -> Result<Bytes, Failure> {
+    match status {
+        200 | 202 => Ok(body),
+        _ => Err(refusal(&body)),
+    }
+}
+
+/// Sends a request to whoever is there.
+async fn ask(address: &Address, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), Failure> {
+    let answer = async {
+        let stream = link::connect(address)
+            .await
+            .map_err(|error| format!("no connection to {address}: {error}"))?;
+        let name = match address {
+            Address::Tcp { host, .. } => ServerName::try_from(host.clone())?,
+            _ => ServerName::try_from("localhost")?,
+        };
+        let stream = TlsConnector::from(trust::of_anybody()?)
+            .connect(name, stream)
+            .await
+            .map_err(|error| format!("no TLS with {address}: {error}"))?;
+        Ok(client::exchange(stream, request).await?)
+    };
+    timeout(ANSWER_TIME, answer)
+        .await
+        .map_err(|_| client::ClientError::TimedOut)?
+}
+
+/// `https://HOST[:PORT]`, or an address in the form of the settings.
+fn address(text: &str) -> Result<Address, String> {
+    if !text.starts_with("https://") {
+        return text.parse().map_err(|error| format!("{error}"));
+    }
+    let authority = trust::authority(text)?;
+    format!("tcp:{authority}")
+        .parse()
+        .map_err(|error| format!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_url_or_one_of_the_settings() {
+        for (text, expected) in [
+            ("https://kms.example.test", Some("tcp:kms.example.test:443")),
+            ("https://127.0.0.1:8443/", Some("tcp:127.0.0.1:8443")),
+            ("vsock:16:5000", Some("vsock:16:5000")),
+            ("unix:/run/enclave.sock", Some("unix:/run/enclave.sock")),
+            ("http://127.0.0.1:8080", None),
+            ("", None),
+        ] {
+            let read = address(text).ok().map(|address| address.to_string());
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
+    }
+}

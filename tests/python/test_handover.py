@@ -1,0 +1,246 @@
+"""One enclave takes over from another: same host, same records, same certificates, and no operator awake."""
+
+import base64
+import json
+import signal
+import subprocess
+import threading
+
+import boto3
+import botocore.config
+import httpx
+import pytest
+
+from server import REGION, binary
+from test_quorum import Machine, client, genesis, opened, operators
+
+
+class Pair(Machine):
+    """A host proxy with places for two enclaves; one serves, the other is to take over."""
+
+    def __enter__(self):
+        self.running = {}
+        return super().__enter__()
+
+    def __exit__(self, *_):
+        for process in self.running.values():
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+        super().__exit__()
+
+    def _run(self, program, *arguments):
+        if program == "host-proxy":
+            arguments = [*arguments, "--enclave", self.address("second")]
+        return super()._run(program, *arguments)
+
+    def address(self, place):
+        return f"unix:{self.sockets / place}"
+
+    def start_at(self, place, **nsm):
+        """Starts an enclave at a place of its own."""
+        settings = json.loads((self.folder / "enclave.json").read_text())
+        settings["listen"] = self.address(place)
+        settings["nsm"]["simulated"].update(nsm)
+        path = self.folder / f"{place}.json"
+        path.write_text(json.dumps(settings))
+        self.running[place] = self._run("enclave", "--config", str(path))
+        self.wait(lambda: self.at(place, "/health") is not None)
+
+    def at(self, place, path, **post):
+        """The answer of the enclave at this place, not by way of the proxy."""
+        transport = httpx.HTTPTransport(uds=str(self.sockets / place), verify=False)
+        with httpx.Client(transport=transport, timeout=30) as one:
+            try:
+                return one.post("https://localhost" + path, **post) if post else one.get("https://localhost" + path)
+            except httpx.HTTPError:
+                return None
+
+    def handover(self, source, target):
+        ended = subprocess.run(
+            [binary(), "handover", "--from", self.address(source), "--to", self.address(target)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A pair of which the first serves, the secrets of its operators, and a client."""
+    with Pair(tmp_path) as pair:
+        identities, plan = operators()
+        done, printed = genesis(pair, tmp_path / "ours", plan)
+        assert done, printed
+        pair.wait_until_it_serves()
+        secrets = opened(tmp_path / "ours", identities)
+        bundle = tmp_path / "bundle.pem"
+        done, printed = pair.claviger("trust", "--out", bundle)
+        assert done, printed
+        yield pair, secrets, client(pair, secrets["administrator"], str(bundle)), bundle
+
+
+def test_a_successor_takes_over_while_clients_go_on(served):
+    pair, secrets, kms, bundle = served
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
+
+    # A client as people have it: it tries again by itself, and trusts one bundle for good.
+    credentials = json.loads(secrets["administrator"])
+    patient = boto3.client(
+        "kms",
+        endpoint_url=pair.url,
+        region_name=REGION,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        verify=str(bundle),
+        config=botocore.config.Config(retries={"total_max_attempts": 10, "mode": "standard"}),
+    )
+    answered, stop = [], threading.Event()
+
+    def go_on():
+        while not stop.is_set():
+            answered.append(patient.decrypt(CiphertextBlob=blob)["Plaintext"])
+            answered.append(patient.create_key()["KeyMetadata"])
+
+    worker = threading.Thread(target=go_on)
+    worker.start()
+    try:
+        # There, and back again: the first place is taken by a new process.
+        first = pair.enclave
+        for source, target in [("enclave", "second"), ("second", "enclave")]:
+            if target == "enclave":
+                assert first.wait(30) == 0
+            pair.start_at(target)
+            assert pair.at(target, "/health").json()["status"] == "sealed"
+            before = len(answered)
+            done, printed = pair.handover(source, target)
+            assert done and "serves" in printed, printed
+            pair.wait(lambda: len(answered) >= before + 6)  # noqa: B023
+        assert pair.running["second"].wait(30) == 0
+    finally:
+        stop.set()
+        worker.join()
+    # None got lost, none was made twice.
+    made = {answer["KeyId"] for answer in answered if isinstance(answer, dict)}
+    pages = kms.get_paginator("list_keys").paginate()
+    assert {one["KeyId"] for page in pages for one in page["Keys"]} - {key.split("/")[-1]} == made
+    assert {answer for answer in answered if isinstance(answer, bytes)} == {b"kept"}
+    log = (pair.folder / "log").read_text()
+    assert log.count("another enclave has taken over") == 2
+    for secret in secrets.values():
+        assert secret.strip() not in log
+
+
+def test_an_enclave_of_another_image_does_not_take_over(served):
+    pair, _, kms, _ = served
+    for index in range(3):
+        pair.start_at("second", pcrs={str(index): "22" * 48})
+        done, printed = pair.handover("enclave", "second")
+        assert not done and f"its PCR{index} is another one" in printed, printed
+        # Nobody noticed.
+        kms.list_keys()
+        assert pair.at("second", "/health").json()["status"] == "sealed"
+        pair.running["second"].terminate()
+        pair.running["second"].wait(30)
+    # Nor one whose memory its host can read.
+    pair.start_at("second", pcrs={"0": "00" * 48, "1": "00" * 48, "2": "00" * 48})
+    done, printed = pair.handover("enclave", "second")
+    assert not done and "debug" in printed, printed
+    kms.list_keys()
+
+
+def test_what_does_not_prove_itself_gets_nothing(served, tmp_path):
+    pair, _, kms, _ = served
+    pair.start_at("second")
+    nonce = lambda: pair.at("enclave", "/handover").json()["nonce"]  # noqa: E731
+    document = lambda nonce: pair.at("second", f"/attestation?nonce={nonce}").content  # noqa: E731
+
+    def ask(nonce, document):
+        answer = pair.at("enclave", "/handover", json={"nonce": nonce, "document": base64.b64encode(document).decode()})
+        return answer.status_code, answer.json().get("error", "")
+
+    good = nonce()
+    genuine = document(good)
+    assert ask("00" * 32, document("00" * 32))[0] == 400
+    assert ask(good, document(nonce())) == (403, ask(good, document(nonce()))[1])
+    status, error = ask(good, genuine[:-1] + bytes([genuine[-1] ^ 1]))
+    assert status == 400 and "the document" in error
+    # The one that serves is no successor, nor is one that has an empty store or another root key.
+    status, error = ask(good, pair.at("enclave", f"/attestation?nonce={good}").content)
+    assert (status, "not sealed" in error) == (403, True)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "nsm-ca.pem").write_bytes((pair.folder / "nsm-ca.pem").read_bytes())
+    with Machine(other) as another:
+        status, error = ask(good, another.get(f"/attestation?nonce={good}").content)
+        assert (status, "not sealed" in error) == (403, True)
+        assert genesis(another, other / "theirs", operators()[1])[0]
+        another.wait_until_it_serves()
+        another.restart()
+        status, error = ask(good, another.get(f"/attestation?nonce={good}").content)
+        assert (status, "another root key" in error) == (403, True)
+    assert pair.at("enclave", "/handover", content=b"{").status_code == 400
+    # Without having been authorised, there is no message.
+    assert "nonce" in pair.at("enclave", f"/handover?nonce={good}").json()
+    # And all that did not disturb anybody.
+    kms.list_keys()
+
+
+def test_if_nobody_takes_over_it_serves_again(served):
+    pair, _, kms, _ = served
+    pair.start_at("second")
+    good = pair.at("enclave", "/handover").json()["nonce"]
+    document = pair.at("second", f"/attestation?nonce={good}").content
+    request = {"nonce": good, "document": base64.b64encode(document).decode()}
+    assert pair.at("enclave", "/handover", json=request).status_code == 202
+    pair.wait(lambda: (health := pair.at("enclave", "/health")) and health.json()["status"] == "handing_off")
+    answer = pair.at("enclave", "/", content=b"{}")
+    assert answer.status_code == 503 and answer.json()["__type"] == "KMSInternalException"
+    assert pair.at("enclave", "/handover?nonce=" + "00" * 32).status_code == 409
+    message = pair.at("enclave", f"/handover?nonce={good}").content
+
+    # The message is for one enclave, and nobody can change it.
+    for place in range(0, len(message), 97):
+        changed = bytearray(message)
+        changed[place] ^= 1
+        answer = pair.at("second", "/unseal", content=bytes(changed))
+        assert answer.status_code == 400, place
+    pair.wait(lambda: (health := pair.at("enclave", "/health")) and health.status_code == 200)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+
+    # Too late: the records are not those any more that the first enclave left.
+    answer = pair.at("second", "/unseal", content=message)
+    assert answer.status_code == 409 and "not as the other enclave left it" in answer.json()["error"]
+    assert pair.at("enclave", "/handover", json=request).status_code == 400, "the nonce is used up"
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
+    # A second attempt works.
+    done, printed = pair.handover("enclave", "second")
+    assert done, printed
+    pair.wait(lambda: pair.health() and pair.health()[0] == 200)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
+
+
+def test_an_old_copy_of_the_records_is_not_taken_over(served, tmp_path):
+    """The host lets the successor see records of an earlier moment."""
+    pair, _, kms, _ = served
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    pair.enclave.send_signal(signal.SIGSTOP)
+    old = tmp_path / "old"
+    old.mkdir()
+    copy = (pair.folder / "host/records.redb").read_bytes()
+    pair.enclave.send_signal(signal.SIGCONT)
+    kms.disable_key(KeyId=key)
+
+    (old / "host").mkdir()
+    (old / "host/records.redb").write_bytes(copy)
+    (old / "nsm-ca.pem").write_bytes((pair.folder / "nsm-ca.pem").read_bytes())
+    with Machine(old) as another:
+        assert another.health()[1]["status"] == "sealed"
+        target = f"unix:{another.sockets / 'enclave'}"
+        command = [binary(), "handover", "--from", pair.address("enclave"), "--to", target]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 1 and "not as the other enclave left it" in ended.stderr, ended.stderr
+        assert another.health()[1]["status"] == "sealed"
+    pair.wait(lambda: pair.health() and pair.health()[0] == 200)
+    assert not kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
