@@ -8,6 +8,8 @@
 //!   reads it from its host and can tell a share of this key from anything else.
 //! - [`Unsealing`]: the shares that an enclave has been given so far.
 //! - [`Handover`]: the whole root key, as one enclave gives it to its successor.
+//! - [`Manifest`]: an image that the root key may be handed to, once enough operators have signed
+//!   it with their [`SigningKey`]s.
 //!
 //! Nothing here does I/O. Randomness is an argument. `docs/root-key.md` has the formats.
 
@@ -16,7 +18,10 @@ mod handover;
 mod operator_key;
 mod plan;
 mod quorum;
+mod release;
 mod share;
+mod signature;
+mod signing_key;
 #[cfg(test)]
 mod testing;
 mod unsealing;
@@ -24,6 +29,10 @@ mod unsealing;
 pub use crate::handover::{Handover, HandoverError};
 pub use crate::operator_key::{OperatorKey, OperatorKeyError};
 pub use crate::plan::{MAX_OPERATORS, Operator, Plan, PlanError};
-pub use crate::quorum::{Quorum, QuorumError};
+pub use crate::quorum::{Quorum, QuorumError, VerifiedQuorum};
+pub use crate::release::{
+    AuthorizedRelease, Manifest, RELEASE_NAMESPACE, ReleaseError, SignatureError,
+};
 pub use crate::share::{Share, ShareError};
+pub use crate::signing_key::{SigningKey, SigningKeyError};
 pub use crate::unsealing::{OfferError, Progress, Unsealing};

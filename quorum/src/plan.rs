@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::operator_key::OperatorKey;
+use crate::signing_key::SigningKey;
 
 /// The most operators of one root key.
 pub const MAX_OPERATORS: u8 = 16;
@@ -18,8 +19,8 @@ const MAX_NAME: usize = 64;
 /// {
 ///   "threshold": 2,
 ///   "operators": [
-///     { "name": "ada", "key": "age1…" },
-///     { "name": "grace", "key": "age1…" },
+///     { "name": "ada", "key": "age1…", "signing_key": "ssh-ed25519 AAAA…" },
+///     { "name": "grace", "key": "age1…", "signing_key": "ssh-ed25519 AAAA…" },
 ///     { "name": "mary", "key": "age1…" }
 ///   ],
 ///   "administrator": "age1…"
@@ -44,6 +45,9 @@ pub struct Operator {
     pub name: String,
     /// The key that the share is encrypted to.
     pub key: OperatorKey,
+    /// The key that the operator signs release manifests with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<SigningKey>,
 }
 
 /// Why a plan is refused.
@@ -73,6 +77,20 @@ pub enum PlanError {
     /// Two operators have the same key, so that one person would hold two shares.
     #[error("two operators have the key {0}")]
     SameKey(OperatorKey),
+    /// Two operators sign with the same key, so that one person would sign for two.
+    #[error("two operators have the signing key {0}")]
+    SameSigningKey(SigningKey),
+    /// Some operators can sign, and too few for any release.
+    #[error(
+        "{signing} operators have a signing key: no release could ever be signed by {threshold}. \
+         Give none, or enough"
+    )]
+    SigningKeys {
+        /// How many have one.
+        signing: usize,
+        /// How many it takes.
+        threshold: u8,
+    },
 }
 
 impl Plan {
@@ -100,7 +118,9 @@ impl Plan {
             });
         }
         let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
-        for Operator { name, key } in &self.operators {
+        let mut signing_keys = BTreeSet::new();
+        for operator in &self.operators {
+            let Operator { name, key, .. } = operator;
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
             if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(fits) {
                 return Err(PlanError::Name(name.clone()));
@@ -112,6 +132,16 @@ impl Plan {
             if !keys.insert(key) {
                 return Err(PlanError::SameKey(key.clone()));
             }
+            if let Some(key) = &operator.signing_key
+                && !signing_keys.insert(key.numbers())
+            {
+                return Err(PlanError::SameSigningKey(key.clone()));
+            }
+        }
+        let signing = signing_keys.len();
+        if (1..usize::from(self.threshold)).contains(&signing) {
+            let threshold = self.threshold;
+            return Err(PlanError::SigningKeys { signing, threshold });
         }
         Ok(())
     }
@@ -123,6 +153,9 @@ mod tests {
 
     use super::*;
     use crate::testing::{Random, key_pair};
+
+    const ADA: &str = include_str!("../tests/vectors/release/ada.pub");
+    const GRACE: &str = include_str!("../tests/vectors/release/grace.pub");
 
     fn plan() -> Value {
         let mut random = Random::new(1);
@@ -146,10 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn operators_may_have_a_signing_key() {
+        let mut plan = plan();
+        plan["operators"][0]["signing_key"] = ADA.into();
+        plan["operators"][2]["signing_key"] = GRACE.into();
+        let read = read(&plan).unwrap();
+        let keys = read.operators.iter().map(|operator| &operator.signing_key);
+        let keys: Vec<_> = keys.cloned().collect();
+        let expected = [ADA, GRACE].map(|line| SigningKey::from_text(line).ok());
+        assert_eq!(keys, [expected[0].clone(), None, expected[1].clone()]);
+        plan["operators"][1]["signing_key"] = "ssh-ed25519 AAAA".into();
+        assert!(matches!(self::read(&plan), Err(PlanError::Json(_))));
+    }
+
+    #[test]
     fn plans_that_can_not_be_are_refused() {
         let key = plan()["operators"][0]["key"].clone();
         type Change = fn(&mut Value);
-        let cases: [(Change, PlanError); 7] = [
+        let cases: [(Change, PlanError); 9] = [
             (
                 |plan| plan["threshold"] = 1.into(),
                 PlanError::Threshold {
@@ -183,6 +230,20 @@ mod tests {
             (
                 |plan| plan["operators"][1]["key"] = plan["operators"][0]["key"].clone(),
                 PlanError::SameKey(serde_json::from_value(key).unwrap()),
+            ),
+            (
+                |plan| {
+                    plan["operators"][0]["signing_key"] = ADA.into();
+                    plan["operators"][2]["signing_key"] = ADA.replace(" ada", " mary").into();
+                },
+                PlanError::SameSigningKey(SigningKey::from_text(ADA).unwrap()),
+            ),
+            (
+                |plan| plan["operators"][1]["signing_key"] = ADA.into(),
+                PlanError::SigningKeys {
+                    signing: 1,
+                    threshold: 2,
+                },
             ),
         ];
         for (change, expected) in cases {

@@ -1,7 +1,7 @@
 //! What is public about the shares of one root key, in the hands of an untrusted host.
 //!
 //! ```text
-//! format 1 ‖ CBOR [root key id, threshold, [[name, key, commitment], …]] ‖ MAC 32
+//! format 1 ‖ CBOR [root key id, threshold, [[name, key, signing key, commitment], …]] ‖ MAC 32
 //! ```
 //!
 //! An enclave without a root key can't check the MAC yet. A host that changes the record can make
@@ -16,15 +16,16 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::operator_key::OperatorKeyError;
+use crate::operator_key::{OperatorKey, OperatorKeyError};
 use crate::plan::{MAX_OPERATORS, Plan};
 use crate::share::Share;
+use crate::signing_key::SigningKey;
 
 const FORMAT: u8 = 1;
 const MAC_LEN: usize = 32;
 const MAC_LABEL: &[u8] = b"claviger/v1/quorum";
 
-/// The quorum of one root key: who holds its shares.
+/// The quorum of one root key: who holds its shares. Not verified: a host may have made it up.
 #[derive(Clone, Debug)]
 pub struct Quorum {
     root_key_id: RootKeyId,
@@ -34,17 +35,20 @@ pub struct Quorum {
     bytes: Vec<u8>,
 }
 
-/// One operator and how the share is recognised.
-#[derive(Clone, Debug, Decode, Encode)]
+/// A quorum whose record was made with the root key: only [`Quorum::verify`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedQuorum(Quorum);
+
+/// One operator, and how the share is recognised.
+#[derive(Clone, Debug)]
 struct Member {
-    #[n(0)]
     name: String,
-    #[n(1)]
-    key: String,
-    #[cbor(n(2), with = "minicbor::bytes")]
+    key: OperatorKey,
+    signing_key: Option<SigningKey>,
     commitment: [u8; 32],
 }
 
+/// The CBOR.
 #[derive(Decode, Encode)]
 struct Body {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -52,7 +56,20 @@ struct Body {
     #[n(1)]
     threshold: u8,
     #[n(2)]
-    members: Vec<Member>,
+    members: Vec<EncodedMember>,
+}
+
+/// A member with the keys in text.
+#[derive(Decode, Encode)]
+struct EncodedMember {
+    #[n(0)]
+    name: String,
+    #[n(1)]
+    key: String,
+    #[n(2)]
+    signing_key: Option<String>,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    commitment: [u8; 32],
 }
 
 /// Why a record is no quorum's.
@@ -92,14 +109,15 @@ impl Quorum {
             handed_out.push((operator.name.clone(), sealed));
             members.push(Member {
                 name: operator.name.clone(),
-                key: operator.key.to_string(),
+                key: operator.key.clone(),
+                signing_key: operator.signing_key.clone(),
                 commitment: share.commitment(),
             });
         }
         let body = Body {
             root_key_id: *root_key.id().as_bytes(),
             threshold: plan.threshold,
-            members,
+            members: members.iter().map(Member::encoded).collect(),
         };
         let mut bytes = vec![FORMAT];
         minicbor::encode(&body, &mut bytes).expect("a Vec takes whatever is written to it");
@@ -108,7 +126,7 @@ impl Quorum {
         let quorum = Self {
             root_key_id: root_key.id(),
             threshold: plan.threshold,
-            members: body.members,
+            members,
             bytes,
         };
         Ok((quorum, handed_out))
@@ -124,11 +142,13 @@ impl Quorum {
         let malformed = QuorumError::Malformed;
         let (body, _) = bytes.split_last_chunk::<MAC_LEN>().ok_or(malformed)?;
         let (&format, body) = body.split_first().ok_or(malformed)?;
-        let mut decoder = minicbor::Decoder::new(body);
-        let decoded: Body = decoder.decode().map_err(|_| malformed)?;
-        let count = decoded.members.len();
+        let decoded: Body = minicbor::decode(body).map_err(|_| malformed)?;
+        let members = decoded.members.iter().map(EncodedMember::decoded);
+        let members: Vec<_> = members.collect::<Option<_>>().ok_or(malformed)?;
+        let count = members.len();
         let fits = format == FORMAT
-            && decoder.position() == body.len()
+            // There is one encoding of each record.
+            && minicbor::to_vec(&decoded).is_ok_and(|encoded| encoded == body)
             && count <= usize::from(MAX_OPERATORS)
             && (2..=count).contains(&usize::from(decoded.threshold));
         if !fits {
@@ -137,7 +157,7 @@ impl Quorum {
         Ok(Self {
             root_key_id: RootKeyId::from_bytes(decoded.root_key_id),
             threshold: decoded.threshold,
-            members: decoded.members,
+            members,
             bytes: bytes.to_vec(),
         })
     }
@@ -152,14 +172,14 @@ impl Quorum {
     /// # Errors
     ///
     /// [`QuorumError::Altered`] if it was not.
-    pub fn verify(&self, root_key: &RootKey) -> Result<(), QuorumError> {
+    pub fn verify(&self, root_key: &RootKey) -> Result<VerifiedQuorum, QuorumError> {
         let (body, found) = self
             .bytes
             .split_last_chunk::<MAC_LEN>()
             .ok_or(QuorumError::Malformed)?;
         let genuine = mac(root_key, body);
         if bool::from(genuine.as_ref().ct_eq(found.as_slice())) {
-            Ok(())
+            Ok(VerifiedQuorum(self.clone()))
         } else {
             Err(QuorumError::Altered)
         }
@@ -187,6 +207,48 @@ impl Quorum {
         let same = bool::from(member.commitment.ct_eq(&share.commitment()));
         same.then_some(member.name.as_str())
     }
+
+    /// The name of the operator who signs with the key that SSH encodes so, and the key.
+    pub(crate) fn signer(&self, encoded: &[u8]) -> Option<(&str, &SigningKey)> {
+        self.members.iter().find_map(|member| {
+            let key = member.signing_key.as_ref()?;
+            (key.as_bytes() == encoded).then_some((member.name.as_str(), key))
+        })
+    }
+}
+
+impl VerifiedQuorum {
+    /// The quorum.
+    pub fn quorum(&self) -> &Quorum {
+        &self.0
+    }
+}
+
+impl Member {
+    fn encoded(&self) -> EncodedMember {
+        EncodedMember {
+            name: self.name.clone(),
+            key: self.key.to_string(),
+            signing_key: self.signing_key.as_ref().map(SigningKey::to_string),
+            commitment: self.commitment,
+        }
+    }
+}
+
+impl EncodedMember {
+    fn decoded(&self) -> Option<Member> {
+        let key = OperatorKey::from_text(&self.key).ok()?;
+        let signing_key = self.signing_key.as_deref().map(SigningKey::from_text);
+        let member = Member {
+            name: self.name.clone(),
+            key,
+            signing_key: signing_key.transpose().ok()?,
+            commitment: self.commitment,
+        };
+        // Keys have more than one text; a record has one of them.
+        let same = member.encoded();
+        (same.key == self.key && same.signing_key == self.signing_key).then_some(member)
+    }
 }
 
 fn mac(root_key: &RootKey, body: &[u8]) -> Zeroizing<[u8; MAC_LEN]> {
@@ -198,4 +260,47 @@ fn hmac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; MAC_LEN]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(message);
     Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Operator;
+    use crate::testing::{Random, key_pair};
+
+    #[test]
+    fn a_record_has_one_encoding() {
+        let mut random = Random::new(1);
+        let operators = ["ada", "grace"].map(|name| Operator {
+            name: name.to_owned(),
+            key: key_pair(&mut random).1,
+            signing_key: None,
+        });
+        let plan = Plan {
+            threshold: 2,
+            operators: operators.to_vec(),
+            administrator: key_pair(&mut random).1,
+        };
+        let root_key = RootKey::generate(&mut random);
+        let quorum = Quorum::establish(&plan, &root_key, &mut random).unwrap().0;
+        let bytes = quorum.as_bytes();
+        assert!(Quorum::from_bytes(bytes).is_ok());
+
+        // Format, array of three, root key id with its head, threshold.
+        let (&[format, array], rest) = bytes.split_first_chunk().unwrap();
+        assert_eq!((format, array), (1, 0x83));
+        let (id, rest) = rest.split_at(1 + RootKeyId::LEN);
+        let (body, mac) = rest.split_at(rest.len() - MAC_LEN);
+        assert_eq!(body[0], 2);
+        for other in [
+            [&[format, 0x84], id, body, &[0xf6], mac].concat(),
+            [&[format, 0x9f], id, body, &[0xff], mac].concat(),
+            [&[format, array], id, &[0x18, 2], &body[1..], mac].concat(),
+            [&[format, array], id, body, &[0xf6], mac].concat(),
+            [&[2, array], id, body, mac].concat(),
+        ] {
+            let read = Quorum::from_bytes(&other);
+            assert_eq!(read.err(), Some(QuorumError::Malformed), "{other:02x?}");
+        }
+    }
 }

@@ -104,6 +104,7 @@ mod tests {
         let operators = ["ada", "grace", "mary"].map(|name| Operator {
             name: name.to_owned(),
             key: key_pair(&mut random).1,
+            signing_key: None,
         });
         let plan = Plan {
             threshold: 2,
