@@ -11,7 +11,7 @@ use enclave::{GENESIS_PATH, Receipt, Stage, UNSEAL_PATH};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
-use quorum::{Plan, Share};
+use quorum::{Plan, Sealed, SealedShare, Share};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -62,15 +62,10 @@ struct Genesis {
 }
 
 #[derive(Deserialize)]
-struct SealedShare {
-    operator: String,
-    age: String,
-}
-
-#[derive(Deserialize)]
 struct SealedCredentials {
     user: String,
-    age: String,
+    #[serde(flatten)]
+    access_key: Sealed,
 }
 
 /// How far the unsealing is.
@@ -122,28 +117,31 @@ pub async fn genesis(options: GenesisOptions) -> Result<(), Failure> {
     write("genesis.json", answer.result.as_bytes())?;
     write("genesis.document", &document)?;
     for share in &genesis.shares {
-        write(
-            &format!("{}.share.age", share.operator),
-            share.age.as_bytes(),
-        )?;
+        write(&share_file(share), share.share.as_bytes())?;
     }
-    let credentials = format!("{}.age", genesis.administrator.user);
-    write(&credentials, genesis.administrator.age.as_bytes())?;
+    let SealedCredentials { user, access_key } = &genesis.administrator;
+    let credentials = format!("{user}.{}", access_key.extension());
+    write(&credentials, access_key.as_bytes())?;
     print(&told(&genesis, &options.out, &credentials))?;
     Ok(())
+}
+
+fn share_file(share: &SealedShare) -> String {
+    format!("{}.share.{}", share.operator, share.share.extension())
 }
 
 fn told(genesis: &Genesis, out: &Path, credentials: &str) -> String {
     let out = out.display();
     let mut text = format!("root key      {}\n", genesis.root_key_id);
     for share in &genesis.shares {
-        text += &format!("share         {out}/{}.share.age\n", share.operator);
+        text += &format!("share         {out}/{}\n", share_file(share));
     }
     text + &format!(
         "administrator {out}/{credentials}\n\n\
          The enclave serves. After its next start, {} of {} operators have to unseal it:\n  \
          age --decrypt --identity KEY NAME.share.age | claviger unseal https://HOST:PORT ...\n\
-         Give each operator the share now, and delete it here. The root key is nowhere else.\n",
+         (a NAME.share.rsa opens with the RSA key: docs/root-key.md). Give each operator the share\n\
+         now, and delete it here. The root key is nowhere else.\n",
         genesis.threshold,
         genesis.shares.len()
     )

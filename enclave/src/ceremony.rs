@@ -293,15 +293,14 @@ impl Ceremony {
         let Waiting::Plan(store) = std::mem::replace(&mut *waiting, Waiting::Nothing) else {
             unreachable!("the stage was looked at above, under the same lock");
         };
+        let mut administrator_sealed = json!(credentials);
+        administrator_sealed["user"] = ADMINISTRATOR.into();
         let result = json!({
             "root_key_id": quorum.root_key_id().to_string(),
             "threshold": quorum.threshold(),
             "account": self.account.to_string(),
-            "shares": shares.iter().map(|(operator, share)| json!({
-                "operator": operator,
-                "age": share,
-            })).collect::<Vec<_>>(),
-            "administrator": { "user": ADMINISTRATOR, "age": credentials },
+            "shares": shares,
+            "administrator": administrator_sealed,
         });
         let result = result.to_string();
         let made = async {

@@ -2,8 +2,8 @@
 //!
 //! - [`Plan`]: who the operators are, and how many of them it takes.
 //! - [`Share`]: what one operator keeps, split off by Shamir's scheme over GF(256).
-//! - [`OperatorKey`]: the public key that a share is encrypted to when it is handed out
-//!   (age, X25519).
+//! - [`OperatorKey`]: the public key that a share is encrypted to when it is handed out, and
+//!   [`Sealed`] what comes of it: an age file (X25519), or RSAES-OAEP for a key in a token.
 //! - [`Quorum`]: what is public about the shares of one root key. An enclave that has no key yet
 //!   reads it from its host and can tell a share of this key from anything else.
 //! - [`Unsealing`]: the shares that an enclave has been given so far.
@@ -19,6 +19,8 @@ mod operator_key;
 mod plan;
 mod quorum;
 mod release;
+mod rsa;
+mod sealed;
 mod share;
 mod signature;
 mod signing_key;
@@ -33,6 +35,7 @@ pub use crate::quorum::{Quorum, QuorumError, VerifiedQuorum};
 pub use crate::release::{
     AuthorizedRelease, Manifest, RELEASE_NAMESPACE, ReleaseError, SignatureError,
 };
+pub use crate::sealed::{Sealed, SealedShare};
 pub use crate::share::{Share, ShareError};
 pub use crate::signing_key::{SigningKey, SigningKeyError};
 pub use crate::unsealing::{OfferError, Progress, Unsealing};

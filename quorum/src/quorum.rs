@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::operator_key::{OperatorKey, OperatorKeyError};
 use crate::plan::{MAX_OPERATORS, Plan};
+use crate::sealed::SealedShare;
 use crate::share::Share;
 use crate::signing_key::SigningKey;
 
@@ -84,12 +85,9 @@ pub enum QuorumError {
     Altered,
 }
 
-/// An operator's name and the share, encrypted to the operator's key.
-pub(crate) type HandedOut = Vec<(String, String)>;
-
 impl Quorum {
     /// Splits a root key among the operators of a plan: the public record, and for each operator
-    /// the name and an armored age file with the share.
+    /// the share.
     ///
     /// # Errors
     ///
@@ -98,15 +96,17 @@ impl Quorum {
         plan: &Plan,
         root_key: &RootKey,
         random: &mut dyn CryptoRng,
-    ) -> Result<(Self, HandedOut), OperatorKeyError> {
+    ) -> Result<(Self, Vec<SealedShare>), OperatorKeyError> {
         let count = u8::try_from(plan.operators.len()).unwrap_or(MAX_OPERATORS);
         let shares = Share::split(root_key, plan.threshold, count, random);
         let mut members = Vec::with_capacity(shares.len());
         let mut handed_out = Vec::with_capacity(shares.len());
         for (operator, share) in plan.operators.iter().zip(&shares) {
             let text = Zeroizing::new(format!("{}\n", *share.to_text()));
-            let sealed = operator.key.seal(text.as_bytes(), random)?;
-            handed_out.push((operator.name.clone(), sealed));
+            handed_out.push(SealedShare {
+                operator: operator.name.clone(),
+                share: operator.key.seal(text.as_bytes(), random)?,
+            });
             members.push(Member {
                 name: operator.name.clone(),
                 key: operator.key.clone(),

@@ -15,8 +15,12 @@ use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use ssh_encoding::{Decode as _, Mpint, Reader as _};
 
+use crate::rsa;
+
 /// The longest text of a key: one of RSA with 8192 bits and a comment.
 const MAX_TEXT: usize = 4096;
+
+const MAX_RSA_BITS: usize = 8192;
 
 /// The flag of a security key's signature that says that somebody touched it.
 const USER_PRESENT: u8 = 1;
@@ -172,23 +176,9 @@ impl Numbers {
             Self::P256(point) => {
                 point.len() == 65 && ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).is_ok()
             }
-            Self::Rsa(n, e) => is_rsa_key(n, e, 8192),
+            Self::Rsa(n, e) => rsa::is_good(n, e, MAX_RSA_BITS),
         }
     }
-}
-
-/// Whether these numbers, without leading zeros, are of an RSA key of 2048 bits or more, and an
-/// exponent as all tools choose it: odd, and 65537 at least.
-fn is_rsa_key(modulus: &[u8], exponent: &[u8], most_bits: usize) -> bool {
-    let bits = |number: &[u8]| match number.first() {
-        Some(first) => 8 * number.len() - first.leading_zeros() as usize,
-        None => 0,
-    };
-    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
-    (2048..=most_bits).contains(&bits(modulus))
-        && (17..=33).contains(&bits(exponent))
-        && is_odd(modulus)
-        && is_odd(exponent)
 }
 
 /// An integer above zero, without leading zeros.
