@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -21,6 +22,65 @@ import pytest
 from server import ACCOUNT, REGION, binary, free_port
 
 NAMES = ["ada", "grace", "mary"]
+
+OAEP = ["rsa_padding_mode:oaep", "rsa_oaep_md:sha256", "rsa_mgf1_md:sha256"]
+ENGINES = list(pathlib.Path("/usr/lib").glob("*/engines-3/pkcs11.so"))
+SOFT_TOKEN = pathlib.Path("/usr/lib/softhsm/libsofthsm2.so")
+
+
+class RsaKey:
+    """An operator's RSA key in a file, and what OpenSSL opens with it."""
+
+    def __init__(self, folder, bits=2048):
+        self.folder = folder
+        self.environment = dict(os.environ)
+        self.make(bits)
+
+    def make(self, bits):
+        self.file = self.folder / f"{bits}.pem"
+        self.run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}", "-out", self.file)
+
+    def public(self):
+        return self.run("openssl", "pkey", "-in", self.file, "-pubout").decode()
+
+    def decrypt(self, file):
+        return self.opened(file, "-inkey", self.file)
+
+    def opened(self, file, *key):
+        options = [word for option in OAEP for word in ("-pkeyopt", option)]
+        return self.run("openssl", "pkeyutl", "-decrypt", *key, *options, "-in", file).decode()
+
+    def run(self, *command):
+        command = [str(word) for word in command]
+        ended = subprocess.run(command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True)
+        assert ended.returncode == 0, ended.stderr.decode()
+        return ended.stdout
+
+
+class TokenKey(RsaKey):
+    """The same in a PKCS#11 token, which does not give it away."""
+
+    def make(self, bits):
+        (self.folder / "tokens").mkdir()
+        settings = self.folder / "softhsm2.conf"
+        settings.write_text(f"directories.tokendir = {self.folder}/tokens\n")
+        self.environment |= {"SOFTHSM2_CONF": str(settings), "PKCS11_MODULE_PATH": str(SOFT_TOKEN)}
+        pins = ["--pin", "1234", "--so-pin", "5678"]
+        self.run("softhsm2-util", "--init-token", "--free", "--label", "grace", *pins)
+        make = ["--login", "--pin", "1234", "--keypairgen", "--key-type", f"rsa:{bits}", "--usage-decrypt"]
+        self.tool(*make, "--id", "01")
+
+    def tool(self, *options):
+        return self.run("pkcs11-tool", "--module", SOFT_TOKEN, "--token-label", "grace", *options)
+
+    def public(self):
+        file = self.folder / "public.der"
+        self.tool("--read-object", "--type", "pubkey", "--id", "01", "--output-file", file)
+        return self.run("openssl", "pkey", "-pubin", "-inform", "DER", "-in", file).decode()
+
+    def decrypt(self, file):
+        key = "pkcs11:token=grace;id=%01;type=private;pin-value=1234"
+        return self.opened(file, "-engine", "pkcs11", "-keyform", "engine", "-inkey", key)
 
 
 class Endpoint:
@@ -242,6 +302,37 @@ def test_what_is_no_share_does_not_hurt(machine, tmp_path):
         done, printed = unseal(secrets[name])
         assert done and f"share {count} of 3" in printed
     machine.wait_until_it_serves()
+
+
+@pytest.mark.parametrize("kind", [RsaKey, TokenKey])
+def test_operators_may_have_rsa_keys(machine, tmp_path, kind):
+    if kind is TokenKey and not (ENGINES and SOFT_TOKEN.exists() and shutil.which("pkcs11-tool")):
+        assert "CI" not in os.environ, "softhsm2, opensc and libengine-pkcs11-openssl are not installed"
+        pytest.skip("a PKCS#11 token needs softhsm2, opensc and libengine-pkcs11-openssl")
+    identities, plan = operators()
+    key, administrators = kind(tmp_path), RsaKey(tmp_path, bits=4096)
+    plan["operators"][1]["key"] = key.public()
+    plan["administrator"] = administrators.public()
+    done, printed = genesis(machine, tmp_path / "ours", plan)
+    assert done, printed
+    shares = tmp_path / "ours/shares"
+    files = {"ada.share.age", "grace.share.rsa", "mary.share.age", "administrator.rsa"}
+    assert {file.name for file in shares.iterdir()} == files | {"genesis.json", "genesis.document"}
+
+    machine.wait_until_it_serves()
+    done, printed = machine.claviger("trust", "--out", tmp_path / "bundle.pem")
+    assert done, printed
+    credentials = administrators.decrypt(shares / "administrator.rsa")
+    kms = client(machine, credentials, str(tmp_path / "bundle.pem"))
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+
+    machine.restart()
+    share = pyrage.decrypt((shares / "ada.share.age").read_bytes(), [identities["ada"]]).decode()
+    for name, share, count in [("ada", share, 1), ("grace", key.decrypt(shares / "grace.share.rsa"), 2)]:
+        done, printed = machine.claviger("unseal", given=share)
+        assert done and f"{name}: share {count} of 2 taken" in printed, printed
+    machine.wait_until_it_serves()
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"]["Enabled"]
 
 
 def test_before_it_has_a_root_key_it_serves_its_operators_only(machine, tmp_path):
