@@ -3,6 +3,8 @@
 //! The command is a courier that nobody has to trust: what it carries is for the eyes of the
 //! successor only, and each enclave decides by itself.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,7 +17,7 @@ use hyper::body::Bytes;
 use link::Address;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -40,13 +42,21 @@ pub struct Options {
     /// The sealed enclave that is to take over, in the same way
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     to: Address,
+    /// The manifest of the release that takes over, if it is another one (docs/root-key.md)
+    #[arg(long, value_name = "JSON", requires = "signatures")]
+    release: Option<PathBuf>,
+    /// An operator's signature of the manifest, as ssh-keygen -Y sign makes it (repeatable)
+    #[arg(long = "signature", value_name = "FILE", requires = "release")]
+    signatures: Vec<PathBuf>,
 }
 
 /// Has a sealed enclave take over from the one that serves.
 ///
 /// # Errors
 /// When one of them can't be reached, or refuses the other.
-pub async fn run(Options { from, to }: Options) -> Result<(), Failure> {
+pub async fn run(options: Options) -> Result<(), Failure> {
+    let release = release(&options)?;
+    let Options { from, to, .. } = options;
     #[derive(Deserialize)]
     struct Issued {
         nonce: String,
@@ -55,7 +65,11 @@ pub async fn run(Options { from, to }: Options) -> Result<(), Failure> {
     let Issued { nonce } = serde_json::from_slice(&issued)?;
     let path = format!("{ATTESTATION_PATH}?nonce={nonce}");
     let document = answered(ask(&to, get(&path)?).await?)?;
-    let request = json!({ "nonce": nonce, "document": BASE64_STANDARD.encode(document) });
+    let request = json!({
+        "nonce": nonce,
+        "document": BASE64_STANDARD.encode(document),
+        "release": release,
+    });
     answered(ask(&from, post(HANDOVER_PATH, request.to_string())?).await?)?;
     print(&format!("{from} answers no more calls\n"))?;
 
@@ -79,6 +93,20 @@ pub async fn run(Options { from, to }: Options) -> Result<(), Failure> {
         "the successor does not serve: see its log. The other one serves again, if it is there",
     )?;
     Ok(print(&format!("{to} serves\n"))?)
+}
+
+/// The manifest and the signatures, as the enclave takes them.
+fn release(options: &Options) -> Result<Option<Value>, Failure> {
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let Some(manifest) = &options.release else {
+        return Ok(None);
+    };
+    let signatures: Result<Vec<_>, _> = options.signatures.iter().map(read).collect();
+    Ok(Some(
+        json!({ "manifest": read(manifest)?, "signatures": signatures? }),
+    ))
 }
 
 /// Asks again and again, until there is an answer or the time is over.

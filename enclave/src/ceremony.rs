@@ -73,8 +73,8 @@ struct Sealed {
 /// How it ended.
 enum Outcome {
     Made(Box<Opened>),
-    Unsealed(RootKey, Store),
-    HandedOver(Handover, Store),
+    Unsealed(RootKey, Box<Sealed>),
+    HandedOver(Handover, Box<Sealed>),
 }
 
 /// An answer: JSON.
@@ -147,12 +147,9 @@ pub(crate) async fn hold(enclave: &Enclave, mut store: Store) -> Result<Opened, 
     serving.await;
     match outcome.ok_or(EnclaveError::WriterGone)?? {
         Outcome::Made(opened) => Ok(*opened),
-        Outcome::Unsealed(root_key, store) => {
-            Opened::with_root_key(store, &root_key, clock, random).await
-        }
-        Outcome::HandedOver(handover, store) => {
-            let root_key = &handover.root_key;
-            let mut opened = Opened::with_root_key(store, root_key, clock, random).await?;
+        Outcome::Unsealed(root_key, sealed) => sealed.open(&root_key, clock, random).await,
+        Outcome::HandedOver(handover, sealed) => {
+            let mut opened = sealed.open(&handover.root_key, clock, random).await?;
             opened.take_over(&handover.head, handover.release).await?;
             Notice::HandedOver.log();
             Ok(opened)
@@ -175,6 +172,18 @@ async fn waiting(store: &mut Store) -> Result<Option<Waiting>, EnclaveError> {
         unsealing: Unsealing::new(quorum),
         store: Store::new(store.host().clone()),
     }))))
+}
+
+impl Sealed {
+    async fn open(
+        self,
+        root_key: &RootKey,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Opened, EnclaveError> {
+        let quorum = self.unsealing.quorum();
+        Opened::with_root_key(self.store, root_key, quorum, clock, random).await
+    }
 }
 
 impl Waiting {
@@ -371,7 +380,7 @@ impl Ceremony {
         if let Some(root_key) = root_key
             && let Waiting::Shares(sealed) = std::mem::replace(&mut *waiting, Waiting::Nothing)
         {
-            let outcome = Outcome::Unsealed(root_key, sealed.store);
+            let outcome = Outcome::Unsealed(root_key, sealed);
             let _ = self.outcome.send(Ok(outcome)).await;
         }
         Answer {
@@ -412,7 +421,7 @@ impl Ceremony {
             );
         }
         if let Waiting::Shares(sealed) = std::mem::replace(&mut *waiting, Waiting::Nothing) {
-            let outcome = Outcome::HandedOver(handover, sealed.store);
+            let outcome = Outcome::HandedOver(handover, sealed);
             let _ = self.outcome.send(Ok(outcome)).await;
         }
         Answer {

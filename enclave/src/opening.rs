@@ -7,7 +7,7 @@ use kms::name::AccountId;
 use kms::seed::Seed;
 use kms::state::{Batch, Change, EdgeSecret, Opening, RecordId, RootKey, State};
 use link::{Commit, Record};
-use quorum::Quorum;
+use quorum::{Quorum, VerifiedQuorum};
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
@@ -37,6 +37,8 @@ const SEED_CHANGES: usize = 1000;
 pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) state: State,
+    /// Who holds the shares of its root key, where operators do.
+    pub(crate) quorum: Option<VerifiedQuorum>,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
 }
@@ -75,6 +77,7 @@ impl Opened {
         Ok(Self {
             store,
             state,
+            quorum: None,
             clock,
             random,
         })
@@ -84,6 +87,7 @@ impl Opened {
     pub(crate) async fn with_root_key(
         mut store: Store,
         root_key: &RootKey,
+        quorum: &Quorum,
         clock: Clock,
         random: Random,
     ) -> Result<Self, EnclaveError> {
@@ -91,9 +95,12 @@ impl Opened {
         let head = head.map_err(|error| unreachable_store(&store, &error))?;
         let head = head.ok_or(EnclaveError::HeadMissing)?;
         let state = read_all(&mut store, root_key, &head).await?;
+        let quorum = quorum.verify(root_key);
+        let quorum = quorum.map_err(|_| EnclaveError::QuorumMissing)?;
         Ok(Self {
             store,
             state,
+            quorum: Some(quorum),
             clock,
             random,
         })
@@ -117,6 +124,13 @@ impl Opened {
         self.commit(vec![Change::PutEdgeSecret(release)]).await
     }
 
+    /// The number of the release that serves this state; 0 before there was any.
+    pub(crate) fn release(&self) -> u64 {
+        let number = self.state.edge_secret(RELEASE);
+        let number = number.and_then(|number| number.expose().try_into().ok());
+        number.map_or(0, u64::from_be_bytes)
+    }
+
     /// Sets up a new store under a new root key, with the public record of its quorum.
     pub(crate) async fn with_new_store(
         mut store: Store,
@@ -126,9 +140,12 @@ impl Opened {
         mut random: Random,
     ) -> Result<Self, EnclaveError> {
         let state = genesis(&mut store, root_key, Some(quorum), clock, &mut random).await?;
+        let quorum = quorum.verify(root_key);
+        let quorum = quorum.map_err(|_| EnclaveError::QuorumMissing)?;
         Ok(Self {
             store,
             state,
+            quorum: Some(quorum),
             clock,
             random,
         })
@@ -174,13 +191,6 @@ impl Opened {
         self.state = next;
         Ok(())
     }
-}
-
-/// The number of the release that serves this state; 0 before there was any.
-pub(crate) fn release(state: &State) -> u64 {
-    let number = state.edge_secret(RELEASE).map(|secret| secret.expose());
-    let number = number.and_then(|bytes| bytes.try_into().ok());
-    number.map_or(0, u64::from_be_bytes)
 }
 
 /// The head, once the host answers at all.

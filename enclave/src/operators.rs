@@ -1,9 +1,11 @@
 //! What an enclave that serves answers its operators: who may take its place.
 //!
-//! Anybody may ask. What counts is the document of the one that is to take over: an enclave of the
-//! same measurements, sealed, that needs the very root key. It gets the key only once this enclave
-//! has stopped, and only for the state that it stopped at. `docs/root-key.md` has the messages.
+//! Anybody may ask. What counts is the document of the one that is to take over: a sealed enclave
+//! that needs the very root key, with the same measurements, or with those of a release that a
+//! quorum of operators has signed and that is no older. It gets the key only once this enclave has
+//! stopped, and only for the state that it stopped at. `docs/root-key.md` has the messages.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{Method, StatusCode};
-use kms::state::{RootKeyId, State};
+use kms::state::RootKeyId;
+use quorum::VerifiedQuorum;
 use rand_core::Rng as _;
 use serde::Deserialize;
 use serde_json::json;
@@ -26,6 +29,7 @@ use crate::clock::Clock;
 use crate::error::EnclaveError;
 use crate::identity::{Stage, Statement};
 use crate::life::Enclave;
+use crate::opening::Opened;
 use crate::random::Random;
 
 /// Where a hand-over is asked for: `GET` for a nonce, `POST` with the successor's document, and
@@ -54,6 +58,7 @@ pub(crate) struct Operators {
     verifier: Verifier,
     measurements: Measurements,
     root_key_id: RootKeyId,
+    quorum: VerifiedQuorum,
     release: u64,
     nonces: Nonces,
     successor: Mutex<Option<mpsc::Sender<Successor>>>,
@@ -61,8 +66,8 @@ pub(crate) struct Operators {
     random: Random,
 }
 
-/// The values of [`IMAGE_REGISTERS`].
-type Measurements = [Vec<u8>; IMAGE_REGISTERS.len()];
+/// The values of registers.
+type Measurements = BTreeMap<usize, [u8; 48]>;
 
 /// What is posted for a successor.
 #[derive(Deserialize)]
@@ -72,6 +77,23 @@ struct Request {
     nonce: Nonce,
     /// The successor's document, in base64.
     document: String,
+    /// What makes it one, if its measurements are not this enclave's.
+    #[serde(default)]
+    release: Option<SignedRelease>,
+}
+
+/// A release manifest, and the signatures of operators.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedRelease {
+    manifest: String,
+    signatures: Vec<String>,
+}
+
+/// What the image of a successor has to be, and its number.
+struct Expected {
+    measurements: Measurements,
+    release: u64,
 }
 
 impl Operators {
@@ -79,17 +101,19 @@ impl Operators {
     pub(crate) async fn new(
         enclave: &Enclave,
         roots: &[TrustRoot],
-        state: &State,
+        opened: &Opened,
         successor: mpsc::Sender<Successor>,
     ) -> Result<Self, EnclaveError> {
+        let quorum = opened.quorum.clone().ok_or(EnclaveError::QuorumMissing)?;
         let mut random = enclave.random.clone();
         Ok(Self {
             // Whatever the settings accept from callers: memory that its host can read is no place
             // for a root key.
             verifier: Verifier::new(roots.to_vec(), VerifyOptions::default()),
             measurements: enclave.nsm.ask(measurements).await??,
-            root_key_id: state.root_key().id(),
-            release: crate::opening::release(state),
+            root_key_id: opened.state.root_key().id(),
+            quorum,
+            release: opened.release(),
             nonces: Nonces::new(&mut random),
             successor: Mutex::new(Some(successor)),
             clock: enclave.clock,
@@ -127,9 +151,14 @@ impl Operators {
         }
         let verified = self.verifier.verify(&document, now);
         let verified = verified.map_err(|error| bad(&format!("the document: {error}")))?;
-        let successor = self.authorize(&verified, request.nonce).map_err(|error| {
-            let error = format!("the document is not of an enclave that may take over: {error}");
-            refusal(StatusCode::FORBIDDEN, &error)
+        let forbidden = |error: String| refusal(StatusCode::FORBIDDEN, &error);
+        let expected = self.expected(request.release.as_ref());
+        let expected = expected.map_err(|error| forbidden(format!("the release: {error}")))?;
+        let successor = self.authorize(&verified, request.nonce, &expected);
+        let successor = successor.map_err(|error| {
+            forbidden(format!(
+                "the document is not of an enclave that may take over: {error}"
+            ))
         })?;
         let mut sender = self
             .successor
@@ -148,8 +177,42 @@ impl Operators {
         }
     }
 
+    /// The image that may take over: this enclave's own, or that of a release.
+    fn expected(&self, release: Option<&SignedRelease>) -> Result<Expected, String> {
+        let Some(SignedRelease {
+            manifest,
+            signatures,
+        }) = release
+        else {
+            return Ok(Expected {
+                measurements: self.measurements.clone(),
+                release: self.release,
+            });
+        };
+        let signatures: Vec<&str> = signatures.iter().map(String::as_str).collect();
+        let authorized = self.quorum.authorize(manifest.as_bytes(), &signatures);
+        let authorized = authorized.map_err(|error| error.to_string())?;
+        let manifest = authorized.manifest();
+        let release = manifest.release().get();
+        if release < self.release {
+            return Err(format!(
+                "{release} is older than {}, which serves",
+                self.release
+            ));
+        }
+        Ok(Expected {
+            measurements: manifest.measurements().clone(),
+            release,
+        })
+    }
+
     /// Whether the enclave of this document may have the root key.
-    fn authorize(&self, verified: &VerifiedDocument, nonce: Nonce) -> Result<Successor, String> {
+    fn authorize(
+        &self,
+        verified: &VerifiedDocument,
+        nonce: Nonce,
+        expected: &Expected,
+    ) -> Result<Successor, String> {
         if verified.nonce() != Some(&nonce) {
             return Err("it does not answer the nonce".to_owned());
         }
@@ -165,8 +228,8 @@ impl Operators {
             ));
         }
         let pcrs = verified.pcrs();
-        for (index, own) in IMAGE_REGISTERS.into_iter().zip(&self.measurements) {
-            if pcrs.get(usize::from(index)) != Some(own) {
+        for (index, expected) in &expected.measurements {
+            if pcrs.get(*index) != Some(&expected[..]) {
                 return Err(format!("its PCR{index} is another one"));
             }
         }
@@ -177,18 +240,20 @@ impl Operators {
             key: verified
                 .recipient_key()
                 .map_err(|error| error.to_string())?,
-            release: self.release,
+            release: expected.release,
         })
     }
 }
 
 /// What this enclave's own image measures.
 fn measurements(nsm: &mut dyn Nsm) -> Result<Measurements, NsmError> {
-    let mut values = Measurements::default();
-    for (index, value) in IMAGE_REGISTERS.into_iter().zip(&mut values) {
-        *value = nsm.describe_pcr(index)?.value.to_vec();
-    }
-    Ok(values)
+    let value = |index| {
+        let value = nsm.describe_pcr(index)?.value;
+        let value = value.try_into();
+        let value = value.map_err(|_| NsmError::UnexpectedResponse)?;
+        Ok((usize::from(index), value))
+    };
+    IMAGE_REGISTERS.into_iter().map(value).collect()
 }
 
 /// What a document has to answer: time of issue (8 bytes), random (8), code (16).

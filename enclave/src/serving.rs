@@ -9,6 +9,7 @@ use kms::engine::{Engine, EngineConfig};
 use kms::key_pair::AwsLcKeyPairs;
 use kms::state::State;
 use link::Listener;
+use quorum::VerifiedQuorum;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -36,6 +37,7 @@ use crate::writer::{Current, Writer};
 pub(crate) struct Serving {
     enclave: Enclave,
     https: Option<Https>,
+    quorum: Option<VerifiedQuorum>,
     listener: Listener,
     server: Server,
     stepper: Arc<Stepper>,
@@ -94,13 +96,14 @@ impl Serving {
         let operators = match &config.root_key {
             RootKeyConfig::Quorum => {
                 let roots = verifier.roots();
-                let operators = Operators::new(&enclave, roots, &opened.state, successor);
+                let operators = Operators::new(&enclave, roots, &opened, successor);
                 Some(Box::new(operators.await?))
             }
             RootKeyConfig::DevFile(_) => None,
         };
         let mut engine_config = EngineConfig::default();
         engine_config.usage_tracked_since = clock.now();
+        let quorum = opened.quorum;
         let stepper = Arc::new(Stepper {
             engine: Engine::new(engine_config, verifier, Arc::new(AwsLcKeyPairs)),
             current: Current::new(opened.state),
@@ -129,6 +132,7 @@ impl Serving {
         let acceptor = https.as_ref().map(|https| https.acceptor.clone());
         let time_check = time_check::watch(nsm.clone(), clock, counters, right);
         Ok(Self {
+            quorum,
             listener,
             server: Server::new(front, identity, limits, acceptor),
             stepper,
@@ -154,6 +158,7 @@ impl Serving {
         let Self {
             enclave,
             https,
+            quorum,
             listener,
             server,
             stepper,
@@ -222,6 +227,7 @@ impl Serving {
         let opened = Opened {
             store: Store::new(enclave.config.host.clone()),
             state,
+            quorum,
             clock: enclave.clock,
             random: enclave.random.clone(),
         };

@@ -1,6 +1,7 @@
 """One enclave takes over from another: same host, same records, same certificates, and no operator awake."""
 
 import base64
+import itertools
 import json
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import threading
 
 import boto3
 import botocore.config
+import cbor2
 import httpx
 import pytest
 
@@ -55,9 +57,9 @@ class Pair(Machine):
             except httpx.HTTPError:
                 return None
 
-    def handover(self, source, target):
+    def handover(self, source, target, *release):
         ended = subprocess.run(
-            [binary(), "handover", "--from", self.address(source), "--to", self.address(target)],
+            [binary(), "handover", "--from", self.address(source), "--to", self.address(target), *map(str, release)],
             capture_output=True,
             text=True,
             timeout=120,
@@ -219,6 +221,86 @@ def test_if_nobody_takes_over_it_serves_again(served):
     assert done, printed
     pair.wait(lambda: pair.health() and pair.health()[0] == 200)
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
+
+
+class Signers:
+    """Operators with SSH keys, who sign what is to be released."""
+
+    def __init__(self, folder, names):
+        self.folder, self.numbers = folder, itertools.count()
+        for name in names:
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
+            subprocess.run(command, check=True)
+
+    def key(self, name):
+        return (self.folder / f"{name}.pub").read_text().strip()
+
+    def release(self, number, pcrs, *names, **changes):
+        """The options that name a manifest and its signatures."""
+        manifest = self.folder / f"release-{next(self.numbers)}.json"
+        measured = {f"PCR{index}": value for index, value in enumerate(pcrs)}
+        manifest.write_text(json.dumps({"Measurements": measured, "Release": number}))
+        options = ["--release", manifest]
+        for name in names:
+            command = ["ssh-keygen", "-q", "-Y", "sign", "-n", "claviger-release", "-f", str(self.folder / name)]
+            with manifest.open() as signed:
+                made = subprocess.run(command, stdin=signed, capture_output=True, check=True)
+            signature = manifest.with_suffix(f".{name}.sig")
+            signature.write_bytes(made.stdout)
+            options += ["--signature", signature]
+        if changes:
+            manifest.write_text(json.dumps({"Measurements": measured, "Release": number, **changes}))
+        return options
+
+
+def test_a_release_that_a_quorum_has_signed_takes_over(tmp_path):
+    new, newer = ["33" * 48, "44" * 48, "55" * 48], ["66" * 48, "44" * 48, "77" * 48]
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    signers = Signers(keys, ["ada", "grace", "mary", "eve"])
+    with Pair(tmp_path) as pair:
+        identities, plan = operators()
+        for operator in plan["operators"]:
+            operator["signing_key"] = signers.key(operator["name"])
+        done, printed = genesis(pair, tmp_path / "ours", plan)
+        assert done, printed
+        pair.wait_until_it_serves()
+        own = pair.at("enclave", "/attestation?nonce=00").content
+        own = [pcr.hex() for pcr in list(cbor2.loads(cbor2.loads(own)[2])["pcrs"].values())[:3]]
+
+        start = lambda place, pcrs: pair.start_at(place, pcrs=dict(zip("012", pcrs)))  # noqa: E731
+        start("second", new)
+        for release, why in [
+            ([], "its PCR0 is another one"),
+            (signers.release(7, new, "ada"), "1 of 2 operators"),
+            (signers.release(7, new, "ada", "eve"), "no operator of this quorum"),
+            (signers.release(7, new, "ada", "grace", Release=8), "not of this very file"),
+            (signers.release(7, newer, "ada", "grace"), "its PCR0 is another one"),
+            (signers.release(7, [*new[:2], "99" * 48], "mary", "grace"), "its PCR2 is another one"),
+        ]:
+            done, printed = pair.handover("enclave", "second", *release)
+            assert not done and why in printed, printed
+        done, printed = pair.handover("enclave", "second", *signers.release(7, new, "mary", "ada"))
+        assert done, printed
+        assert pair.enclave.wait(30) == 0
+
+        # Never back to an older one, however well it is signed; and what served is known after a restart.
+        pair.running["second"].kill()
+        pair.running["second"].wait(30)
+        start("second", new)
+        secrets = opened(tmp_path / "ours", identities)
+        for name in ("ada", "grace"):
+            done, printed = pair.claviger("unseal", given=secrets[name])
+            assert done, printed
+        pair.wait(lambda: (health := pair.at("second", "/health")) and health.status_code == 200)
+        start("enclave", own)
+        done, printed = pair.handover("second", "enclave", *signers.release(6, own, "ada", "grace", "mary"))
+        assert not done and "6 is older than 7" in printed, printed
+        pair.running["enclave"].kill()
+        pair.running["enclave"].wait(30)
+        start("enclave", newer)
+        done, printed = pair.handover("second", "enclave", *signers.release(8, newer, "grace", "mary"))
+        assert done, printed
 
 
 def test_an_old_copy_of_the_records_is_not_taken_over(served, tmp_path):
