@@ -268,13 +268,15 @@ mod tests {
     use crate::plan::Operator;
     use crate::testing::{Random, key_pair};
 
+    const ADA: &str = include_str!("../tests/vectors/release/ada.pub");
+
     #[test]
     fn a_record_has_one_encoding() {
         let mut random = Random::new(1);
         let operators = ["ada", "grace"].map(|name| Operator {
             name: name.to_owned(),
             key: key_pair(&mut random).1,
-            signing_key: None,
+            signing_key: SigningKey::from_text(ADA).ok(),
         });
         let plan = Plan {
             threshold: 2,
@@ -292,7 +294,24 @@ mod tests {
         let (id, rest) = rest.split_at(1 + RootKeyId::LEN);
         let (body, mac) = rest.split_at(rest.len() - MAC_LEN);
         assert_eq!(body[0], 2);
+        // The first signing key, with the length of its text before, and a space after.
+        let key = plan.operators[0].signing_key.as_ref().unwrap().to_string();
+        let length = u8::try_from(key.len()).unwrap();
+        let place = body
+            .windows(key.len())
+            .position(|bytes| bytes == key.as_bytes());
+        let (before, after) = body.split_at(place.unwrap() - 1);
+        assert_eq!((after[0], length), (length, 80));
+        let spaced = [
+            before,
+            &[length + 1],
+            &after[1..][..key.len()],
+            b" ",
+            &after[1 + key.len()..],
+        ];
+        let spaced = spaced.concat();
         for other in [
+            [&[format, array], id, &spaced, mac].concat(),
             [&[format, 0x84], id, body, &[0xf6], mac].concat(),
             [&[format, 0x9f], id, body, &[0xff], mac].concat(),
             [&[format, array], id, &[0x18, 2], &body[1..], mac].concat(),
