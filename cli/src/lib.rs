@@ -2,7 +2,7 @@
 //! attested data key played on screen (`demo`), attestation documents for
 //! anyone's tests (`attest`), a CA bundle for the one enclave that is meant
 //! (`trust`), the operators' part in the life of its root key (`genesis`,
-//! `unseal`, `handover`), and enclave images (`image`).
+//! `unseal`, `reshare`, `handover`), and enclave images (`image`).
 //!
 //! The same binary also starts the enclave and the host proxy (two hidden
 //! subcommands around their libraries' entry points), so that one file on the
@@ -19,6 +19,7 @@ pub mod operators;
 mod part;
 mod process;
 mod random;
+pub mod reshare;
 mod screen;
 pub mod server;
 pub mod trust;
@@ -50,6 +51,9 @@ enum Command {
     Genesis(operators::GenesisOptions),
     /// Give an operator's share to a sealed enclave
     Unseal(operators::UnsealOptions),
+    /// Change who holds the shares of an enclave's root key
+    #[command(subcommand)]
+    Reshare(reshare::Command),
     /// Have a sealed enclave take over from the one that serves
     Handover(handover::Options),
     /// Build enclave images, and print their measurements
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Trust(options) => runtime(trust::run(options)),
         Command::Genesis(options) => runtime(operators::genesis(options)),
         Command::Unseal(options) => runtime(operators::unseal(options)),
+        Command::Reshare(command) => runtime(reshare::run(command)),
         Command::Handover(options) => runtime(handover::run(options)),
         Command::Image(command) => image::run(command),
         Command::Enclave(options) => return part::enclave(options),

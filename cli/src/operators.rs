@@ -20,7 +20,7 @@ use crate::attest::now;
 use crate::client::Endpoint;
 use crate::random::system_random;
 use crate::screen::print;
-use crate::trust::{Expected, nonce};
+use crate::trust::{Expected, Trusted, nonce};
 
 /// Options of `claviger genesis`.
 #[derive(Args)]
@@ -45,11 +45,32 @@ pub struct UnsealOptions {
     share: Option<PathBuf>,
 }
 
-/// What an enclave answers to a plan.
+/// What an enclave answers that has made shares.
 #[derive(Deserialize)]
-struct Answer {
-    result: String,
+pub(crate) struct Answer {
+    pub(crate) result: String,
     attestation: String,
+}
+
+impl Answer {
+    /// The document that stands for the result, if it is what the enclave attests.
+    pub(crate) fn attested(
+        &self,
+        expected: &Expected,
+        trusted: &Trusted,
+        nonce: &[u8],
+        receipt: &Receipt,
+    ) -> Result<Vec<u8>, Failure> {
+        let document = BASE64_STANDARD.decode(&self.attestation)?;
+        let verified = expected.verifier()?.verify(&document, now())?;
+        let same_enclave = verified.pcrs() == trusted.verified.pcrs()
+            && verified.module_id() == trusted.verified.module_id();
+        let user_data = verified.user_data().unwrap_or_default();
+        if !same_enclave || verified.nonce() != Some(nonce) || !receipt.is(user_data) {
+            return Err("the answer is not what the enclave attests: do not use its shares".into());
+        }
+        Ok(document)
+    }
 }
 
 /// The result of a genesis. Everything secret in it is encrypted.
@@ -97,17 +118,8 @@ pub async fn genesis(options: GenesisOptions) -> Result<(), Failure> {
     let path = format!("{GENESIS_PATH}?nonce={}", hex::encode(nonce));
     let body = post(&trusted.endpoint, &path, serde_json::to_vec(&plan)?).await?;
     let answer: Answer = serde_json::from_slice(&body)?;
-    let document = BASE64_STANDARD.decode(&answer.attestation)?;
-    let verified = options.expected.verifier()?.verify(&document, now())?;
-    let same_enclave = verified.pcrs() == trusted.verified.pcrs()
-        && verified.module_id() == trusted.verified.module_id();
-    let receipt = verified.user_data().unwrap_or_default();
-    if !same_enclave
-        || verified.nonce() != Some(&nonce)
-        || !Receipt::is_for(receipt, answer.result.as_bytes())
-    {
-        return Err("the answer is not what the enclave attests: do not use its shares".into());
-    }
+    let receipt = Receipt::of_genesis(answer.result.as_bytes());
+    let document = answer.attested(&options.expected, &trusted, &nonce, &receipt)?;
 
     let genesis: Genesis = serde_json::from_str(&answer.result)?;
     let write = |name: &str, content: &[u8]| {
@@ -126,7 +138,7 @@ pub async fn genesis(options: GenesisOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-fn share_file(share: &SealedShare) -> String {
+pub(crate) fn share_file(share: &SealedShare) -> String {
     format!("{}.share.{}", share.operator, share.share.extension())
 }
 
@@ -186,7 +198,7 @@ pub async fn unseal(options: UnsealOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_share(path: Option<&Path>) -> Result<Share, Failure> {
+pub(crate) fn read_share(path: Option<&Path>) -> Result<Share, Failure> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     match path {
         Some(path) => fs::File::open(path)
@@ -204,7 +216,7 @@ fn read_share(path: Option<&Path>) -> Result<Share, Failure> {
 }
 
 /// Posts to the enclave; its refusals are errors with its own words.
-async fn post(endpoint: &Endpoint, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+pub(crate) async fn post(endpoint: &Endpoint, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
     let request = Request::post(path)
         .header("host", endpoint.authority())
         .body(Full::from(body))?;

@@ -114,10 +114,15 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 impl Expected {
     /// Asks for the enclave's document and verifies everything about it.
     pub(crate) async fn verify(&self) -> Result<Trusted, Failure> {
+        self.verify_at(ATTESTATION_PATH).await
+    }
+
+    /// The same for a document that is to be had elsewhere.
+    pub(crate) async fn verify_at(&self, path: &str) -> Result<Trusted, Failure> {
         let expected = expectations(self)?;
         let verifier = self.verifier()?;
         let nonce = nonce();
-        let answer = timeout(ANSWER_TIME, ask(&self.authority, &nonce)).await;
+        let answer = timeout(ANSWER_TIME, ask(&self.authority, path, &nonce)).await;
         let (chain, document) = answer.map_err(|_| client::ClientError::TimedOut)??;
 
         let verified = verifier.verify(&document, now())?;
@@ -227,6 +232,7 @@ fn check_measurements(pcrs: &Pcrs, expected: &[(u16, Measurement)]) -> Result<()
 /// Asks whoever answers for a document; gives the certificates of the connection with it.
 async fn ask(
     authority: &str,
+    path: &str,
     nonce: &[u8],
 ) -> Result<(Vec<CertificateDer<'static>>, Bytes), Failure> {
     let tcp = TcpStream::connect(authority)
@@ -242,7 +248,7 @@ async fn ask(
         .peer_certificates()
         .unwrap_or_default()
         .to_vec();
-    let request = Request::get(format!("{ATTESTATION_PATH}?nonce={}", hex::encode(nonce)))
+    let request = Request::get(format!("{path}?nonce={}", hex::encode(nonce)))
         .header("host", authority)
         .body(Full::default())?;
     let (status, body) = client::exchange(stream, request).await?;

@@ -25,7 +25,7 @@ use crate::commit::sha256;
 use crate::counters::Counters;
 use crate::error::EnclaveError;
 use crate::http::{Front, Server};
-use crate::identity::{Identity, PublicIdentity, Situation, Stage};
+use crate::identity::{Identity, PublicIdentity, Receipt, Situation, Stage};
 use crate::life::Enclave;
 use crate::log::Notice;
 use crate::opening::{Opened, first_answer, unreachable_store};
@@ -41,7 +41,7 @@ pub const GENESIS_PATH: &str = "/genesis";
 pub const UNSEAL_PATH: &str = "/unseal";
 
 /// Bits of the RSA key that shares are encrypted to.
-const KEY_BITS: usize = 3072;
+pub(crate) const KEY_BITS: usize = 3072;
 
 /// What operators are answered from.
 pub(crate) struct Ceremony {
@@ -290,9 +290,15 @@ impl Ceremony {
         let mut random = self.random.clone();
         let root_key = RootKey::generate(&mut random);
         let administrator = Administrator::generate(self.account, self.clock.now(), &mut random);
+        let Some(administrator_key) = &plan.administrator else {
+            return refusal(
+                StatusCode::BAD_REQUEST,
+                "the plan names no key of an administrator",
+            );
+        };
         let sealed = Quorum::establish(plan, &root_key, &mut random).and_then(|established| {
             let credentials = credentials(&administrator);
-            let credentials = plan.administrator.seal(credentials.as_bytes(), &mut random);
+            let credentials = administrator_key.seal(credentials.as_bytes(), &mut random);
             Ok((established, credentials?))
         });
         let ((quorum, shares), credentials) = match sealed {
@@ -313,7 +319,8 @@ impl Ceremony {
         });
         let result = result.to_string();
         let made = async {
-            let document = identity.receipt(result.as_bytes(), nonce).await?;
+            let receipt = Receipt::of_genesis(result.as_bytes());
+            let document = identity.receipt(&receipt, nonce).await?;
             let (clock, random) = (self.clock, self.random.clone());
             let opened = Opened::with_new_store(store, &root_key, &quorum, clock, random);
             let mut opened = opened.await?;

@@ -421,6 +421,7 @@ mod tests {
         let (calls, queue) = mpsc::channel(8);
         let writer = Writer {
             queue,
+            root_keys: mpsc::channel(1).1,
             right_time: mpsc::channel(1).1,
             stepper: Arc::clone(&stepper),
             store: Store::new(address),

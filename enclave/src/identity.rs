@@ -99,27 +99,41 @@ impl Situation {
     };
 }
 
-/// What an enclave says, in the user data of a document, of a genesis that it has made.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// What an enclave says, in the user data of a document, of the shares that it has made.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Receipt {
     /// The version of this form: [`Statement::VERSION`].
     pub claviger: u32,
-    /// SHA-256 of the result that the enclave answered with.
-    #[serde(with = "hex::serde")]
-    pub genesis_sha256: [u8; 32],
+    /// SHA-256, in hexadecimal, of the result of a genesis that the enclave answered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis_sha256: Option<String>,
+    /// The same of a resharing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resharing_sha256: Option<String>,
 }
 
 impl Receipt {
-    fn new(result: &[u8]) -> Self {
+    /// The receipt for the result of a genesis.
+    pub fn of_genesis(result: &[u8]) -> Self {
         Self {
             claviger: Statement::VERSION,
-            genesis_sha256: sha256(result),
+            genesis_sha256: Some(hex::encode(sha256(result))),
+            resharing_sha256: None,
         }
     }
 
-    /// Whether the user data of a document is the receipt for this result.
-    pub fn is_for(user_data: &[u8], result: &[u8]) -> bool {
-        serde_json::from_slice(user_data).is_ok_and(|receipt: Self| receipt == Self::new(result))
+    /// The receipt for the new shares of a resharing.
+    pub fn of_resharing(result: &[u8]) -> Self {
+        Self {
+            claviger: Statement::VERSION,
+            genesis_sha256: None,
+            resharing_sha256: Some(hex::encode(sha256(result))),
+        }
+    }
+
+    /// Whether it is the user data of a document.
+    pub fn is(&self, user_data: &[u8]) -> bool {
+        serde_json::from_slice(user_data).is_ok_and(|receipt: Self| receipt == *self)
     }
 }
 
@@ -156,6 +170,7 @@ impl Statement {
 }
 
 /// The enclave's own documents.
+#[derive(Clone)]
 pub(crate) struct Identity {
     nsm: NsmHandle,
     simulated_roots: usize,
@@ -191,13 +206,13 @@ impl Identity {
         self.attest(&statement, nonce).await
     }
 
-    /// A new document that stands for the result of a genesis.
+    /// A new document that stands for shares.
     pub(crate) async fn receipt(
         &self,
-        result: &[u8],
+        receipt: &Receipt,
         nonce: Vec<u8>,
     ) -> Result<Vec<u8>, EnclaveError> {
-        self.attest(&Receipt::new(result), Some(nonce)).await
+        self.attest(receipt, Some(nonce)).await
     }
 
     async fn attest(
@@ -315,10 +330,12 @@ mod tests {
 
     #[test]
     fn a_receipt_stands_for_one_result() {
-        let user_data = serde_json::to_vec(&Receipt::new(b"result")).unwrap();
-        assert!(Receipt::is_for(&user_data, b"result"));
-        assert!(!Receipt::is_for(&user_data, b"another"));
-        assert!(!Receipt::is_for(b"{}", b"result"));
+        let receipt = Receipt::of_genesis(b"result");
+        let user_data = serde_json::to_vec(&receipt).unwrap();
+        assert!(receipt.is(&user_data));
+        assert!(!Receipt::of_genesis(b"another").is(&user_data));
+        assert!(!Receipt::of_resharing(b"result").is(&user_data));
+        assert!(!receipt.is(b"{}"));
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub use crate::identity::{
 };
 use crate::log::Notice;
 pub use crate::log::log_to_stderr;
-pub use crate::operators::HANDOVER_PATH;
+pub use crate::operators::{CONFIRM_PATH, HANDOVER_PATH, NEW_SHARES_PATH, RESHARE_PATH};
 pub use crate::program::main;
 pub use crate::tls::{AWS_REGIONS, TlsError};
 

@@ -110,6 +110,10 @@ pub(crate) enum Notice {
     ClockWrong,
     /// The clocks agree again.
     ClockRight,
+    /// Enough operators have approved of who is to hold the next root key.
+    ResharingApproved,
+    /// There is a new root key, and its operators have confirmed their shares.
+    RootKeyChanged,
     /// A predecessor has handed over its root key.
     HandedOver,
     /// Another enclave may take over: no more calls are answered.
@@ -161,6 +165,8 @@ impl Notice {
             Self::AttestationFailed => error!(target: TARGET, "the Nitro security module gave no attestation document"),
             Self::ClockWrong => error!(target: TARGET, "THE CLOCK IS WRONG by the security module's signed time; calls are refused"),
             Self::ClockRight => info!(target: TARGET, "the clock is right again"),
+            Self::ResharingApproved => info!(target: TARGET, "a resharing is approved: its operators have to confirm their new shares"),
+            Self::RootKeyChanged => info!(target: TARGET, "a new root key is in use; the old shares are void"),
             Self::HandedOver => info!(target: TARGET, "a predecessor has handed over its root key"),
             Self::HandingOff => info!(target: TARGET, "handing off to another enclave"),
             Self::TakenOver => info!(target: TARGET, "another enclave has taken over"),

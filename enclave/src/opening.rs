@@ -6,7 +6,7 @@ use std::time::Duration;
 use kms::name::AccountId;
 use kms::seed::Seed;
 use kms::state::{Batch, Change, EdgeSecret, Opening, RecordId, RootKey, State};
-use link::{Commit, Record};
+use link::Commit;
 use quorum::{Quorum, VerifiedQuorum};
 use tokio::time::{Instant, sleep};
 
@@ -17,7 +17,7 @@ use crate::error::EnclaveError;
 use crate::log::Notice;
 use crate::random::Random;
 use crate::root_key::DevRootKey;
-use crate::store::{Store, StoreError, commit_of, quorum_id};
+use crate::store::{Store, StoreError, commit_of, quorum_id, quorum_record};
 use crate::tls::{Authority, SECRET_NAME};
 
 /// How long the host proxy may take to come up, when both are started together.
@@ -257,10 +257,7 @@ async fn genesis(
     }
     let (state, transaction) = State::genesis(root_key, random, clock.now());
     let mut commit = commit_of(transaction);
-    commit.puts.extend(quorum.map(|quorum| Record {
-        id: quorum_id(),
-        bytes: quorum.as_bytes().to_vec(),
-    }));
+    commit.puts.extend(quorum.map(quorum_record));
     durable(store, &commit).await?;
     Notice::Genesis.log();
     Ok(state)

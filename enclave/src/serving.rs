@@ -9,7 +9,6 @@ use kms::engine::{Engine, EngineConfig};
 use kms::key_pair::AwsLcKeyPairs;
 use kms::state::State;
 use link::Listener;
-use quorum::VerifiedQuorum;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -27,7 +26,7 @@ use crate::identity::{PublicIdentity, Situation};
 use crate::life::{Enclave, Provisioned};
 use crate::log::Notice;
 use crate::opening::Opened;
-use crate::operators::{Operators, Successor};
+use crate::operators::{Holders, Operators, Successor};
 use crate::store::Store;
 use crate::time_check;
 use crate::tls::Https;
@@ -37,7 +36,8 @@ use crate::writer::{Current, Writer};
 pub(crate) struct Serving {
     enclave: Enclave,
     https: Option<Https>,
-    quorum: Option<VerifiedQuorum>,
+    /// Who holds the shares, where operators do.
+    holders: Option<Holders>,
     listener: Listener,
     server: Server,
     stepper: Arc<Stepper>,
@@ -93,17 +93,18 @@ impl Serving {
             accept_debug: config.trust.accept_debug,
         };
         let (successor, successors) = mpsc::channel(1);
+        let (root_key, root_keys) = mpsc::channel(1);
         let operators = match &config.root_key {
             RootKeyConfig::Quorum => {
                 let roots = verifier.roots();
-                let operators = Operators::new(&enclave, roots, &opened, successor);
-                Some(Box::new(operators.await?))
+                let operators = Operators::new(&enclave, roots, &opened, successor, root_key);
+                Some(Arc::new(operators.await?))
             }
             RootKeyConfig::DevFile(_) => None,
         };
         let mut engine_config = EngineConfig::default();
         engine_config.usage_tracked_since = clock.now();
-        let quorum = opened.quorum;
+        let holders = operators.as_ref().map(|operators| operators.holders());
         let stepper = Arc::new(Stepper {
             engine: Engine::new(engine_config, verifier, Arc::new(AwsLcKeyPairs)),
             current: Current::new(opened.state),
@@ -116,6 +117,7 @@ impl Serving {
         let (right, right_time) = mpsc::channel(1);
         let writer = Writer {
             queue,
+            root_keys,
             right_time,
             stepper: Arc::clone(&stepper),
             store: opened.store,
@@ -132,7 +134,7 @@ impl Serving {
         let acceptor = https.as_ref().map(|https| https.acceptor.clone());
         let time_check = time_check::watch(nsm.clone(), clock, counters, right);
         Ok(Self {
-            quorum,
+            holders,
             listener,
             server: Server::new(front, identity, limits, acceptor),
             stepper,
@@ -158,7 +160,7 @@ impl Serving {
         let Self {
             enclave,
             https,
-            quorum,
+            holders,
             listener,
             server,
             stepper,
@@ -227,7 +229,7 @@ impl Serving {
         let opened = Opened {
             store: Store::new(enclave.config.host.clone()),
             state,
-            quorum,
+            quorum: holders.map(|holders| holders.quorum()),
             clock: enclave.clock,
             random: enclave.random.clone(),
         };

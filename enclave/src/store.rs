@@ -10,6 +10,7 @@ use link::{
     Address, Channel, Commit, FrameReader, FrameWriter, LinkError, Numbered, Record, RecordId,
     StoreReply, StoreRequest, Stream,
 };
+use quorum::Quorum;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
@@ -163,13 +164,20 @@ impl Store {
     }
 }
 
-/// A sealed transaction in the words of the link.
-/// Where the public record of the quorum is, which no sealed record can be told to lie: their ids
-/// are codes of 256 bits.
+/// The public record of a quorum, as the host keeps it.
+pub(crate) fn quorum_record(quorum: &Quorum) -> Record {
+    Record {
+        id: quorum_id(),
+        bytes: quorum.as_bytes().to_vec(),
+    }
+}
+
+/// Where that record is: no sealed record can be there, because their ids are codes of 256 bits.
 pub(crate) fn quorum_id() -> RecordId {
     RecordId::new(&[0xff; 32]).expect("an id of 32 bytes is within the link's bounds")
 }
 
+/// A sealed transaction in the words of the link.
 pub(crate) fn commit_of(transaction: Transaction) -> Commit {
     Commit {
         expected_head: transaction.expected_head,

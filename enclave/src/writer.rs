@@ -18,13 +18,14 @@ use kms::KmsError;
 use kms::engine::{Reply, Step};
 use kms::expiry::settle;
 use kms::key_pair::PreparedKeyPair;
-use kms::state::{Batch, State};
+use kms::state::{Batch, RootKey, State};
+use quorum::VerifiedQuorum;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::commit::{Fenced, make_durable, sha256};
 use crate::driver::{Received, Stepper};
-use crate::store::{Store, commit_of};
+use crate::store::{Store, commit_of, quorum_record};
 
 /// How often the store's head is looked at while nothing is written: an enclave whose place another
 /// one has taken must not go on answering from what it remembers.
@@ -60,9 +61,18 @@ pub(crate) struct Waiting {
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
+/// A root key that is to be used from now on, and who holds its shares.
+pub(crate) struct NewRootKey {
+    pub(crate) root_key: RootKey,
+    pub(crate) quorum: VerifiedQuorum,
+    /// Told once it is durable.
+    pub(crate) done: oneshot::Sender<()>,
+}
+
 /// Takes calls from the queue until it is closed.
 pub(crate) struct Writer {
     pub(crate) queue: mpsc::Receiver<Waiting>,
+    pub(crate) root_keys: mpsc::Receiver<NewRootKey>,
     /// When the time was found to be right, and keys may be deleted or rotated that are due.
     pub(crate) right_time: mpsc::Receiver<()>,
     pub(crate) stepper: Arc<Stepper>,
@@ -83,6 +93,7 @@ impl Writer {
                     }
                     self.write(&mut waiting).await?;
                 }
+                Some(new) = self.root_keys.recv() => self.change_root_key(new).await?,
                 Some(()) = self.right_time.recv() => self.settle().await?,
                 _ = look.tick() => self.look().await?,
             }
@@ -128,6 +139,25 @@ impl Writer {
                 stepper.audit.record(reply.event);
             }
         }
+        Ok(())
+    }
+
+    /// Seals the domain key and the head under another root key, and keeps the record of its quorum.
+    async fn change_root_key(&mut self, new: NewRootKey) -> Result<(), Fenced> {
+        let NewRootKey {
+            root_key,
+            quorum,
+            done,
+        } = new;
+        let stepper = Arc::clone(&self.stepper);
+        let state = stepper.current.state();
+        let (next, transaction) = state.with_root_key(&root_key, &mut stepper.random.clone());
+        let mut commit = commit_of(transaction);
+        commit.puts.push(quorum_record(quorum.quorum()));
+        make_durable(&mut self.store, &commit, &stepper.counters).await?;
+        stepper.current.publish(next);
+        // Fails if nobody waits any more.
+        let _ = done.send(());
         Ok(())
     }
 
@@ -221,6 +251,7 @@ mod tests {
             right.send(()).await.unwrap();
             let writer = Writer {
                 queue,
+                root_keys: mpsc::channel(1).1,
                 right_time,
                 stepper: Arc::clone(&stepper),
                 store: Store::new(address.clone()),
@@ -256,6 +287,7 @@ mod tests {
         let (right, right_time) = mpsc::channel(1);
         let writer = Writer {
             queue,
+            root_keys: mpsc::channel(1).1,
             right_time,
             stepper: Arc::clone(&stepper),
             store: Store::new(address.clone()),

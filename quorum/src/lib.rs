@@ -8,6 +8,7 @@
 //!   reads it from its host and can tell a share of this key from anything else.
 //! - [`Unsealing`]: the shares that an enclave has been given so far.
 //! - [`Handover`]: the whole root key, as one enclave gives it to its successor.
+//! - [`Resharing`]: how the operators agree on who is to hold the next root key.
 //! - [`Manifest`]: an image that the root key may be handed to, once enough operators have signed
 //!   it with their [`SigningKey`]s.
 //!
@@ -19,6 +20,7 @@ mod operator_key;
 mod plan;
 mod quorum;
 mod release;
+mod resharing;
 mod rsa;
 mod sealed;
 mod share;
@@ -35,6 +37,7 @@ pub use crate::quorum::{Quorum, QuorumError, VerifiedQuorum};
 pub use crate::release::{
     AuthorizedRelease, Manifest, RELEASE_NAMESPACE, ReleaseError, SignatureError,
 };
+pub use crate::resharing::{Approval, ApprovalError, ApproveError, Proposed, Resharing};
 pub use crate::sealed::{Sealed, SealedShare};
 pub use crate::share::{Share, ShareError};
 pub use crate::signing_key::{SigningKey, SigningKeyError};

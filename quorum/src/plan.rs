@@ -1,4 +1,4 @@
-//! What a genesis is asked for: the operators, and how many of them it takes.
+//! What a genesis or a resharing is asked for: the operators, and how many of them it takes.
 
 use std::collections::BTreeSet;
 
@@ -33,8 +33,10 @@ pub struct Plan {
     pub threshold: u8,
     /// 2 to [`MAX_OPERATORS`], each with a name and a key of its own.
     pub operators: Vec<Operator>,
-    /// The key that the first administrator's access key is encrypted to.
-    pub administrator: OperatorKey,
+    /// The key that the first administrator's access key is encrypted to. A genesis needs it, a
+    /// resharing makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub administrator: Option<OperatorKey>,
 }
 
 /// One who is to hold a share.

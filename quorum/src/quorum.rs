@@ -21,6 +21,7 @@ use crate::plan::{MAX_OPERATORS, Plan};
 use crate::sealed::SealedShare;
 use crate::share::Share;
 use crate::signing_key::SigningKey;
+use crate::unsealing::OfferError;
 
 const FORMAT: u8 = 1;
 const MAC_LEN: usize = 32;
@@ -200,8 +201,22 @@ impl Quorum {
         self.members.len()
     }
 
-    /// The name of the operator whose share this is, if it is one of this quorum's.
-    pub(crate) fn holder(&self, share: &Share) -> Option<&str> {
+    /// The name of the operator whose share this is.
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError`] if it is not one of this quorum's.
+    pub(crate) fn recognise(&self, share: &Share) -> Result<&str, OfferError> {
+        if share.root_key_id() != self.root_key_id {
+            return Err(OfferError::OtherRootKey);
+        }
+        if share.threshold() != self.threshold {
+            return Err(OfferError::NotOfThisQuorum);
+        }
+        self.holder(share).ok_or(OfferError::NotOfThisQuorum)
+    }
+
+    fn holder(&self, share: &Share) -> Option<&str> {
         let place = usize::from(share.index()).checked_sub(1)?;
         let member = self.members.get(place)?;
         let same = bool::from(member.commitment.ct_eq(&share.commitment()));
@@ -281,7 +296,7 @@ mod tests {
         let plan = Plan {
             threshold: 2,
             operators: operators.to_vec(),
-            administrator: key_pair(&mut random).1,
+            administrator: None,
         };
         let root_key = RootKey::generate(&mut random);
         let quorum = Quorum::establish(&plan, &root_key, &mut random).unwrap().0;

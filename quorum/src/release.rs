@@ -289,7 +289,7 @@ mod tests {
         let plan = Plan {
             threshold,
             operators: operators.to_vec(),
-            administrator: key_pair(&mut random).1,
+            administrator: None,
         };
         let root_key = RootKey::generate(&mut random);
         let quorum = Quorum::establish(&plan, &root_key, &mut random).unwrap().0;

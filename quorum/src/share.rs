@@ -12,6 +12,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use kms::state::{RootKey, RootKeyId};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
@@ -129,6 +130,16 @@ impl Share {
         hash.update([self.threshold, self.index]);
         hash.update(self.value);
         hash.finalize().into()
+    }
+
+    /// A code by which the holder approves of a plan: HMAC-SHA-256 of `claviger/v1/approval` and the
+    /// plan, under the value.
+    pub(crate) fn approve(&self, plan: &[u8]) -> [u8; 32] {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.value);
+        let mut mac = mac.expect("HMAC takes keys of any length");
+        mac.update(b"claviger/v1/approval");
+        mac.update(plan);
+        mac.finalize().into_bytes().into()
     }
 
     /// The share in text.

@@ -66,14 +66,7 @@ impl Unsealing {
     /// [`OfferError`] if it is not a share of this quorum: nothing has changed then. Or if enough
     /// shares were given and the record of the quorum is not genuine after all.
     pub fn offer(&mut self, share: Share) -> Result<(Progress, Option<RootKey>), OfferError> {
-        if share.root_key_id() != self.quorum.root_key_id() {
-            return Err(OfferError::OtherRootKey);
-        }
-        if share.threshold() != self.quorum.threshold() {
-            return Err(OfferError::NotOfThisQuorum);
-        }
-        let holder = self.quorum.holder(&share);
-        let operator = holder.ok_or(OfferError::NotOfThisQuorum)?.to_owned();
+        let operator = self.quorum.recognise(&share)?.to_owned();
         self.shares.insert(share.index(), share);
         let progress = Progress {
             operator,
@@ -109,7 +102,7 @@ mod tests {
         let plan = Plan {
             threshold: 2,
             operators: operators.to_vec(),
-            administrator: key_pair(&mut random).1,
+            administrator: None,
         };
         let root_key = RootKey::generate(&mut random);
         // The same randomness splits the key in the same way.

@@ -73,6 +73,11 @@ fn an_enclave_takes_over_from_another() {
 }
 
 #[test]
+fn the_shares_of_a_root_key_are_renewed() {
+    suite::pytest("test_reshare.py");
+}
+
+#[test]
 fn the_root_key_of_a_quorum() {
     suite::pytest("test_quorum.py");
 }

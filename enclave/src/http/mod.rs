@@ -57,7 +57,7 @@ pub(crate) enum Front {
         driver: Arc<Driver>,
         health: Health,
         /// Who answers operators, where there are any.
-        operators: Option<Box<Operators>>,
+        operators: Option<Arc<Operators>>,
     },
     /// Operators of an enclave that has no root key yet.
     Operators(Arc<Ceremony>),

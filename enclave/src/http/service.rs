@@ -14,7 +14,7 @@ use super::wire::Activity;
 use super::{Front, OCTETS, Response, Server};
 use crate::driver::Received;
 use crate::identity::{self, ATTESTATION_PATH};
-use crate::operators::HANDOVER_PATH;
+use crate::operators::{Operators, Reply};
 
 /// What a client learns that speaks HTTP to a port for HTTPS.
 const TLS_NEEDED: &str =
@@ -67,9 +67,15 @@ impl Service {
             Front::Callers {
                 operators: Some(operators),
                 ..
-            } if path == HANDOVER_PATH => {
+            } if Operators::is_theirs(path) => {
                 let body = body.unwrap_or_default();
-                return server.json(operators.answer(method, &body));
+                let answer = operators.answer((method, path), nonce, &body, &server.identity);
+                return match answer.await {
+                    Reply::Json(answer) => server.json(answer),
+                    Reply::Document(document) => {
+                        server.answer(StatusCode::OK, identity::MEDIA_TYPE, document.into())
+                    }
+                };
             }
             Front::Callers { driver, .. } => driver,
             Front::Operators(ceremony) => {

@@ -12,7 +12,8 @@ use crate::key::{Alias, Key};
 use crate::name::{AccountId, AliasName, KeyId, Region};
 use crate::principal::{AccessKey, Principal};
 use crate::record::{
-    DomainKey, EdgeSecret, Head, Kind, Name, Object, RecordId, RootKey, SetHash, Stamp, head_hash,
+    DomainKey, EdgeSecret, Head, Kind, KindHash, Name, Object, RecordId, RootKey, SetHash, Stamp,
+    head_hash,
 };
 
 /// One thing to write or delete.
@@ -256,7 +257,7 @@ pub(super) fn genesis(
         tables: Tables::default(),
         sealing: Arc::new(Sealing {
             root_key: root_key.clone(),
-            domain_key,
+            domain_key: Arc::new(domain_key),
         }),
         head,
         head_hash: head_hash(&sealed_head),
@@ -268,4 +269,39 @@ pub(super) fn genesis(
         head: sealed_head,
     };
     (state, transaction)
+}
+
+pub(super) fn change_root_key(
+    state: &State,
+    root_key: &RootKey,
+    random: &mut dyn CryptoRng,
+) -> (State, Transaction) {
+    let mut next = state.clone();
+    let domain_key = Arc::clone(&state.sealing.domain_key);
+    let sequence = state.head.sequence + 1;
+    let record = domain_key.seal(root_key, sequence, random);
+    // It is the only record of its kind.
+    *next.head.records.kind_mut(Kind::DomainKey) = KindHash::default();
+    next.head.records.add(
+        &domain_key.naming,
+        Kind::DomainKey,
+        RecordId::DOMAIN_KEY,
+        Stamp::of(sequence, &record),
+    );
+    let expected_head = Some(state.head_hash);
+    next.head.sequence = sequence;
+    next.head.previous = expected_head;
+    let head = next.head.seal(root_key, random);
+    next.head_hash = head_hash(&head);
+    next.sealing = Arc::new(Sealing {
+        root_key: root_key.clone(),
+        domain_key,
+    });
+    let transaction = Transaction {
+        expected_head,
+        puts: vec![(RecordId::DOMAIN_KEY, record)],
+        deletes: Vec::new(),
+        head,
+    };
+    (next, transaction)
 }

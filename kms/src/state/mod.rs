@@ -48,7 +48,7 @@ pub struct State {
 /// What records are sealed under.
 struct Sealing {
     root_key: RootKey,
-    domain_key: DomainKey,
+    domain_key: Arc<DomainKey>,
 }
 
 impl State {
@@ -60,6 +60,16 @@ impl State {
         now: Timestamp,
     ) -> (Self, Transaction) {
         batch::genesis(root_key, random, now)
+    }
+
+    /// The same state under another root key, and the transaction that makes the store hold it: the
+    /// domain key and the head are sealed anew. Records stay as they are, under the domain key.
+    pub fn with_root_key(
+        &self,
+        root_key: &RootKey,
+        random: &mut dyn CryptoRng,
+    ) -> (Self, Transaction) {
+        batch::change_root_key(self, root_key, random)
     }
 
     /// The root key, for the root-key life cycle to hand on.

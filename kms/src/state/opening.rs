@@ -109,7 +109,7 @@ impl Opening {
             tables: self.tables,
             sealing: Arc::new(Sealing {
                 root_key: self.root_key,
-                domain_key,
+                domain_key: Arc::new(domain_key),
             }),
             head: self.head,
             head_hash: self.head_hash,

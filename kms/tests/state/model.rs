@@ -27,6 +27,8 @@ enum Ending {
     CommittedUnseen,
     /// The enclave stopped before the store had it.
     Lost,
+    /// Committed, and then the root key was changed.
+    RootKeyChanged,
 }
 
 fn endings() -> impl Strategy<Value = Ending> {
@@ -34,6 +36,7 @@ fn endings() -> impl Strategy<Value = Ending> {
         3 => Just(Ending::Committed),
         1 => Just(Ending::CommittedUnseen),
         1 => Just(Ending::Lost),
+        1 => Just(Ending::RootKeyChanged),
     ]
 }
 
@@ -208,7 +211,7 @@ fn assert_lookups_agree(state: &State) {
 /// Plays a history and checks it at every step; returns the store it leaves.
 fn play(history: &[(Vec<Edit>, Ending)], seed: u64) -> Store {
     let mut random = TestRandom::new(seed);
-    let root_key = RootKey::generate(&mut random);
+    let mut root_key = RootKey::generate(&mut random);
     let mut store = Store::default();
     let (mut state, transaction) = State::genesis(&root_key, &mut random, NOW);
     assert!(store.commit(&transaction));
@@ -244,6 +247,16 @@ fn play(history: &[(Vec<Edit>, Ending)], seed: u64) -> Store {
                 expected = next_expected;
             }
             Ending::Lost => state = store.open(&root_key).unwrap(),
+            Ending::RootKeyChanged => {
+                assert!(store.commit(&transaction));
+                let old = std::mem::replace(&mut root_key, RootKey::generate(&mut random));
+                let (changed, transaction) = next.with_root_key(&root_key, &mut random);
+                assert!(store.commit(&transaction));
+                assert!(store.open(&old).is_err(), "the old root key opens nothing");
+                assert!(changed.root_key().id() == root_key.id());
+                state = changed;
+                expected = next_expected;
+            }
         }
         assert_eq!(world(&state), expected);
         assert_lookups_agree(&state);

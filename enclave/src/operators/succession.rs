@@ -1,4 +1,4 @@
-//! What an enclave that serves answers its operators: who may take its place.
+//! Who may take an enclave's place.
 //!
 //! Anybody may ask. What counts is the document of the one that is to take over: a sealed enclave
 //! that needs the very root key, with the same measurements, or with those of a release that a
@@ -16,25 +16,19 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::{Method, StatusCode};
-use kms::state::RootKeyId;
-use quorum::VerifiedQuorum;
+use http::StatusCode;
 use rand_core::Rng as _;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::Holders;
 use crate::ceremony::{Answer, refusal};
 use crate::clock::Clock;
 use crate::error::EnclaveError;
 use crate::identity::{Stage, Statement};
 use crate::life::Enclave;
-use crate::opening::Opened;
 use crate::random::Random;
-
-/// Where a hand-over is asked for: `GET` for a nonce, `POST` with the successor's document, and
-/// `GET` with the nonce for the message to give to it.
-pub const HANDOVER_PATH: &str = "/handover";
 
 /// How long a nonce is good.
 const NONCE_LIFE: Duration = Duration::from_secs(60);
@@ -53,12 +47,11 @@ pub(crate) struct Successor {
     pub(crate) release: u64,
 }
 
-/// Answers operators.
-pub(crate) struct Operators {
+/// Decides over successors.
+pub(crate) struct Succession {
     verifier: Verifier,
     measurements: Measurements,
-    root_key_id: RootKeyId,
-    quorum: VerifiedQuorum,
+    holders: Holders,
     release: u64,
     nonces: Nonces,
     successor: Mutex<Option<mpsc::Sender<Successor>>>,
@@ -96,24 +89,22 @@ struct Expected {
     release: u64,
 }
 
-impl Operators {
-    /// `successor` is told, once, of the one that may take over.
-    pub(crate) async fn new(
+impl Succession {
+    pub(super) async fn new(
         enclave: &Enclave,
         roots: &[TrustRoot],
-        opened: &Opened,
+        holders: Holders,
+        release: u64,
         successor: mpsc::Sender<Successor>,
     ) -> Result<Self, EnclaveError> {
-        let quorum = opened.quorum.clone().ok_or(EnclaveError::QuorumMissing)?;
         let mut random = enclave.random.clone();
         Ok(Self {
             // Whatever the settings accept from callers: memory that its host can read is no place
             // for a root key.
             verifier: Verifier::new(roots.to_vec(), VerifyOptions::default()),
             measurements: enclave.nsm.ask(measurements).await??,
-            root_key_id: opened.state.root_key().id(),
-            quorum,
-            release: opened.release(),
+            holders,
+            release,
             nonces: Nonces::new(&mut random),
             successor: Mutex::new(Some(successor)),
             clock: enclave.clock,
@@ -121,23 +112,21 @@ impl Operators {
         })
     }
 
-    /// Answers what is asked at [`HANDOVER_PATH`].
-    pub(crate) fn answer(&self, method: &Method, body: &[u8]) -> Answer {
-        match *method {
-            Method::GET => {
-                let nonce = self
-                    .nonces
-                    .issue(self.clock.now(), &mut self.random.clone());
-                let body = json!({ "nonce": hex::encode(nonce) });
-                let status = StatusCode::OK;
-                Answer { status, body }
-            }
-            Method::POST => self.hand_over(body).unwrap_or_else(|refusal| refusal),
-            _ => refusal(StatusCode::METHOD_NOT_ALLOWED, "GET or POST"),
-        }
+    /// A nonce for the successor's document.
+    pub(super) fn nonce(&self) -> Answer {
+        let random = &mut self.random.clone();
+        let nonce = self.nonces.issue(self.clock.now(), random);
+        let body = json!({ "nonce": hex::encode(nonce) });
+        let status = StatusCode::OK;
+        Answer { status, body }
     }
 
-    fn hand_over(&self, body: &[u8]) -> Result<Answer, Answer> {
+    /// Lets the enclave of a document take over, if it may.
+    pub(super) fn hand_over(&self, body: &[u8]) -> Answer {
+        self.decide(body).unwrap_or_else(|refusal| refusal)
+    }
+
+    fn decide(&self, body: &[u8]) -> Result<Answer, Answer> {
         let bad = |error: &str| refusal(StatusCode::BAD_REQUEST, error);
         let request: Request = serde_json::from_slice(body)
             .map_err(|error| bad(&format!("the request can't be read: {error}")))?;
@@ -190,7 +179,8 @@ impl Operators {
             });
         };
         let signatures: Vec<&str> = signatures.iter().map(String::as_str).collect();
-        let authorized = self.quorum.authorize(manifest.as_bytes(), &signatures);
+        let quorum = self.holders.quorum();
+        let authorized = quorum.authorize(manifest.as_bytes(), &signatures);
         let authorized = authorized.map_err(|error| error.to_string())?;
         let manifest = authorized.manifest();
         let release = manifest.release().get();
@@ -221,11 +211,9 @@ impl Operators {
         if statement.stage != Stage::Sealed {
             return Err("it is not sealed".to_owned());
         }
-        if statement.root_key_id != Some(self.root_key_id.to_string()) {
-            return Err(format!(
-                "it needs another root key than {}",
-                self.root_key_id
-            ));
+        let root_key_id = self.holders.quorum().quorum().root_key_id().to_string();
+        if statement.root_key_id.as_ref() != Some(&root_key_id) {
+            return Err(format!("it needs another root key than {root_key_id}"));
         }
         let pcrs = verified.pcrs();
         for (index, expected) in &expected.measurements {
