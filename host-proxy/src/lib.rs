@@ -3,7 +3,8 @@
 //! An enclave has no network and no disk. The host proxy lends it both without
 //! being trusted with anything: it relays the clients' bytes (`relay`), keeps
 //! sealed records ([`RecordStore`]), appends audit events (`audit`), publishes
-//! the files meant for everyone, and tells operators how things are (`admin`).
+//! the files meant for everyone, tells operators how things are (`admin`), and
+//! gives them all of the records at once (`backup`).
 //!
 //! ```text
 //!  clients ──TCP──► relay ────────────────────────────► enclave
@@ -11,12 +12,14 @@
 //!  DIR/records.redb ◄── store  ◄──┐                        │
 //!  DIR/audit/*.jsonl ◄─ audit  ◄──┼─ links ◄───────────────┘
 //!  DIR/ca.pem ◄──────── publish◄──┘
+//!  DIR/backup.sock ───► backup: the records of one moment
 //! ```
 //!
 //! [`HostProxy`] is the whole of it as a library; [`main`] is the program.
 
 mod admin;
 mod audit;
+mod backup;
 mod enclaves;
 mod events;
 mod health;
@@ -43,6 +46,7 @@ use tokio::sync::Semaphore;
 
 use crate::admin::Admin;
 use crate::audit::{AuditSink, Limits};
+use crate::backup::Backups;
 use crate::enclaves::Enclaves;
 use crate::events::Events;
 use crate::health::Health;
@@ -51,9 +55,10 @@ use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::stop::stopper;
 
+pub use crate::backup::{Backup, BackupError, back_up, check, restore};
 pub use crate::options::Options;
 pub use crate::program::{LogFilter, LogFormat, Program, main};
-pub use crate::store::{Outcome, Page, RecordStore, RedbStore, StoreError};
+pub use crate::store::{Outcome, Page, Part, RecordStore, RedbStore, StoreError};
 
 /// Why the host proxy cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +104,7 @@ pub struct HostProxy {
     enclaves: Arc<Enclaves>,
     links: Links,
     admin: Option<Admin>,
+    backups: Option<Backups>,
     audit: AuditSink,
     addresses: Addresses,
 }
@@ -137,7 +143,10 @@ impl HostProxy {
     /// taken.
     pub async fn bind(options: Options) -> Result<Self, HostProxyError> {
         let metrics = Arc::new(Metrics::new());
-        make_folder(&options.data)?;
+        make_folder(&options.data).map_err(|source| HostProxyError::Data {
+            path: options.data.clone(),
+            source,
+        })?;
         let store = Arc::new(open_store(&options.data)?);
         let audit = open_audit(&options, &metrics)?;
         let (listener, listen) = listen_tcp(options.listen).await?;
@@ -176,6 +185,7 @@ impl HostProxy {
                 })
             }
         };
+        let backups = Backups::listen(&options.data, store.clone()).await;
         let links = Links {
             listener: host,
             store,
@@ -191,6 +201,7 @@ impl HostProxy {
             enclaves,
             links,
             admin,
+            backups,
             audit,
             addresses,
         })
@@ -215,12 +226,20 @@ impl HostProxy {
         let links = tokio::spawn(self.links.serve(stop));
         let (stop_admin, stop) = stopper();
         let admin = self.admin.map(|admin| tokio::spawn(admin.serve(stop)));
+        let (stop_backups, stop) = stopper();
+        let backups = self
+            .backups
+            .map(|backups| tokio::spawn(backups.serve(stop)));
 
         shutdown.await;
         tracing::info!("stopping");
+        drop(stop_backups);
         drop(stop_relay);
         ended("relay", relay).await;
         ended("watch over the enclaves", watch).await;
+        if let Some(backups) = backups {
+            ended("backups", backups).await;
+        }
         drop(stop_links);
         ended("links", links).await;
         ended("audit", tokio::task::spawn_blocking(|| self.audit.finish())).await;
@@ -238,19 +257,18 @@ async fn ended(part: &str, task: tokio::task::JoinHandle<()>) {
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), HostProxyError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| HostProxyError::Data {
-            path: path.to_owned(),
-            source,
-        })
+/// Makes a data folder that only its owner may enter, unless there is one.
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Where the record store is in a data folder.
+fn store_path(data: &Path) -> PathBuf {
+    data.join("records.redb")
 }
 
 fn open_store(data: &Path) -> Result<RedbStore, HostProxyError> {
-    let path = data.join("records.redb");
+    let path = store_path(data);
     RedbStore::open(&path).map_err(|source| HostProxyError::Store { path, source })
 }
 

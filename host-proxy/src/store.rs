@@ -3,6 +3,8 @@
 mod redb_store;
 mod service;
 
+use std::io;
+
 use link::{Commit, MAX_RECORD_BYTES, Record, RecordId};
 
 pub use redb_store::RedbStore;
@@ -50,6 +52,25 @@ pub trait RecordStore: Send + Sync + 'static {
     /// When something in the commit is too large, nothing was written; with
     /// any other error the commit may or may not have taken effect.
     fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError>;
+
+    /// Shows the head and then every record, in ascending order of their ids,
+    /// all of one and the same moment whatever is committed meanwhile; nothing
+    /// when there is no head. An error of `show` ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, and [`StoreError::Interrupted`] with the
+    /// error of `show`.
+    fn snapshot(&self, show: &mut dyn FnMut(Part<'_>) -> io::Result<()>) -> Result<(), StoreError>;
+}
+
+/// A piece of what a store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// The head.
+    Head(&'a [u8]),
+    /// A record's id and content.
+    Record(&'a RecordId, &'a [u8]),
 }
 
 /// Some records.
@@ -90,6 +111,9 @@ pub enum StoreError {
     /// The store keeps its records in a form that this version does not know.
     #[error("the record store has format {0:?}, this version reads \"1\"")]
     Format(String),
+    /// Whoever was shown the store's contents had enough.
+    #[error("the record store was not read to its end")]
+    Interrupted(#[source] io::Error),
     /// The storage failed.
     #[error("the record store failed: {0}")]
     Storage(String),

@@ -14,7 +14,7 @@ use redb::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Outcome, Page, RecordStore, StoreError, check_sizes};
+use super::{Outcome, Page, Part, RecordStore, StoreError, check_sizes};
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -176,6 +176,31 @@ impl RecordStore for RedbStore {
             transaction.commit()?;
             Ok(Outcome::Committed)
         })
+    }
+
+    fn snapshot(&self, show: &mut dyn FnMut(Part<'_>) -> io::Result<()>) -> Result<(), StoreError> {
+        let shown = self.with(|database| {
+            let transaction = database.begin_read()?;
+            let Some(head) = transaction.open_table(META)?.get(HEAD)? else {
+                return Ok(Ok(()));
+            };
+            let mut shown = show(Part::Head(head.value()));
+            for entry in transaction.open_table(RECORDS)?.iter()? {
+                // The file can't be opened anew while it is being read.
+                if self.broken.load(Ordering::Acquire) {
+                    return Err(Error::PreviousIo);
+                }
+                if shown.is_err() {
+                    break;
+                }
+                let (id, value) = entry?;
+                let id = RecordId::new(id.value())
+                    .map_err(|error| Error::Corrupted(error.to_string()))?;
+                shown = show(Part::Record(&id, value.value()));
+            }
+            Ok(shown)
+        })?;
+        shown.map_err(StoreError::Interrupted)
     }
 }
 
@@ -473,5 +498,33 @@ mod tests {
         assert!(!store.broken.load(Ordering::Acquire));
         let second = commit(Some("h1"), "h2", vec![], &[]);
         assert_eq!(store.commit(&second).unwrap(), Outcome::Committed);
+    }
+
+    #[test]
+    fn a_snapshot_ends_when_who_reads_it_has_enough_or_the_file_is_to_be_opened_anew() {
+        let (_folder, store) = new_store();
+        let records = vec![record("a", "1"), record("b", "2")];
+        store
+            .commit(&commit(None, "h1", records.clone(), &[]))
+            .unwrap();
+        let mut shown = 0;
+        let ended = store.snapshot(&mut |_| {
+            shown += 1;
+            Err(io::ErrorKind::BrokenPipe.into())
+        });
+        assert!(
+            matches!(ended, Err(StoreError::Interrupted(_))),
+            "{ended:?}"
+        );
+        assert_eq!(shown, 1);
+        assert!(!store.broken.load(Ordering::Acquire));
+        let ended = store.snapshot(&mut |_| {
+            shown += 1;
+            store.broken.store(true, Ordering::Release);
+            Ok(())
+        });
+        assert!(matches!(ended, Err(StoreError::Storage(_))), "{ended:?}");
+        assert_eq!(shown, 2);
+        assert_eq!(everything(&store), records);
     }
 }
