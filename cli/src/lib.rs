@@ -2,13 +2,15 @@
 //! attested data key played on screen (`demo`), attestation documents for
 //! anyone's tests (`attest`), a CA bundle for the one enclave that is meant
 //! (`trust`), the operators' part in the life of its root key (`genesis`,
-//! `unseal`, `reshare`, `handover`), and enclave images (`image`).
+//! `unseal`, `reshare`, `handover`), backups of its sealed records (`backup`,
+//! `restore`), and enclave images (`image`).
 //!
 //! The same binary also starts the enclave and the host proxy (two hidden
 //! subcommands around their libraries' entry points), so that one file on the
 //! path is enough to run them as the separate processes they are.
 
 pub mod attest;
+pub mod backup;
 pub mod client;
 pub mod credentials;
 pub mod demo;
@@ -56,6 +58,10 @@ enum Command {
     Reshare(reshare::Command),
     /// Have a sealed enclave take over from the one that serves
     Handover(handover::Options),
+    /// Write a host's sealed records of one moment to a file, while all goes on
+    Backup(backup::BackupOptions),
+    /// Make the record store of a new host from a backup
+    Restore(backup::RestoreOptions),
     /// Build enclave images, and print their measurements
     #[command(subcommand)]
     Image(image::Command),
@@ -79,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Unseal(options) => runtime(operators::unseal(options)),
         Command::Reshare(command) => runtime(reshare::run(command)),
         Command::Handover(options) => runtime(handover::run(options)),
+        Command::Backup(options) => backup::back_up(options),
+        Command::Restore(options) => backup::restore(options),
         Command::Image(command) => image::run(command),
         Command::Enclave(options) => return part::enclave(options),
         Command::HostProxy(options) => return part::host_proxy(options),

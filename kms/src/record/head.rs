@@ -84,6 +84,12 @@ pub(super) fn root_key_id(head: &[u8]) -> Option<RootKeyId> {
     split(head).map(|(id, ..)| id)
 }
 
+/// The number of the commit that a sealed head is of, as a host has it: nothing is checked but the
+/// form. `None` if it is no head.
+pub fn head_sequence(head: &[u8]) -> Option<u64> {
+    split(head).map(|(_, sequence, ..)| sequence)
+}
+
 fn split(head: &[u8]) -> Option<(RootKeyId, u64, Nonce, &[u8])> {
     let (&[format], rest) = head.split_first_chunk()?;
     let (root_key_id, rest) = rest.split_first_chunk()?;

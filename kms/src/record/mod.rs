@@ -20,6 +20,7 @@ pub(crate) mod session_token;
 mod set_hash;
 
 pub use error::StateError;
+pub use head::head_sequence;
 pub use naming::{Kind, RecordId};
 pub use object::EdgeSecret;
 pub use root_key::{RootKey, RootKeyId};

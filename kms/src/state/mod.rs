@@ -30,7 +30,7 @@ pub use crate::key::{
     Alias, BackingKey, BackingKeyId, Import, Key, MissingMaterial, MultiRegion, Rotation,
 };
 pub use crate::principal::{AccessKey, Principal};
-pub use crate::record::{EdgeSecret, RecordId, RootKey, RootKeyId, StateError};
+pub use crate::record::{EdgeSecret, RecordId, RootKey, RootKeyId, StateError, head_sequence};
 pub use batch::{Batch, Change, Transaction};
 pub use opening::Opening;
 
