@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::{Method, StatusCode};
 use kms::iam::{ADMINISTRATOR, Administrator};
 use kms::name::AccountId;
-use kms::state::{RootKey, RootKeyId};
+use kms::state::{RootKey, RootKeyId, StateError};
 use quorum::{Handover, Plan, Quorum, Share, Unsealing};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -164,10 +164,15 @@ async fn waiting(store: &mut Store) -> Result<Option<Waiting>, EnclaveError> {
     };
     let record = store.record(&quorum_id()).await;
     let record = record.map_err(|error| unreachable_store(store, &error))?;
-    let quorum = record
-        .and_then(|record| Quorum::from_bytes(&record).ok())
-        .filter(|quorum| RootKeyId::of_head(&head) == Some(quorum.root_key_id()))
-        .ok_or(EnclaveError::QuorumMissing)?;
+    let quorum = Quorum::from_bytes(&record.ok_or(EnclaveError::QuorumMissing)?)?;
+    let head_root_key = RootKeyId::of_head(&head).ok_or(StateError::HeadMalformed)?;
+    let quorum_root_key = quorum.root_key_id();
+    if head_root_key != quorum_root_key {
+        return Err(EnclaveError::QuorumOfAnother {
+            head_root_key,
+            quorum_root_key,
+        });
+    }
     Ok(Some(Waiting::Shares(Box::new(Sealed {
         unsealing: Unsealing::new(quorum),
         store: Store::new(store.host().clone()),

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use attestation::NsmError;
 use kms::seed::SeedError;
-use kms::state::StateError;
+use kms::state::{RootKeyId, StateError};
 use link::Address;
+use quorum::QuorumError;
 
 use crate::tls::TlsError;
 
@@ -119,10 +120,24 @@ pub enum EnclaveError {
     },
     /// The store has a head, but no quorum is known that could give its root key.
     #[error(
-        "the record store has no record of the quorum that holds its root key, or that of another \
-         one. Was it made with another kind of root key? Restore the store from a backup"
+        "the record store has no record of the quorum that holds its root key. Was it made with \
+         another kind of root key? Else restore the store from a backup"
     )]
     QuorumMissing,
+    /// The record of the quorum is damaged.
+    #[error("{0}. Restore the store from a backup")]
+    Quorum(#[from] QuorumError),
+    /// The head and the record of the quorum are of different stores.
+    #[error(
+        "the record store's head is of the root key {head_root_key}, but its record of the quorum is \
+         of {quorum_root_key}: one of them is another store's. Restore the store from a backup"
+    )]
+    QuorumOfAnother {
+        /// The root key that the head names.
+        head_root_key: RootKeyId,
+        /// The root key that the record of the quorum names.
+        quorum_root_key: RootKeyId,
+    },
     /// The sealed records can't be opened, or are not complete.
     #[error("the sealed records can't be used: {0}. Nothing was changed in the store")]
     State(#[from] StateError),

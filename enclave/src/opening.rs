@@ -95,8 +95,7 @@ impl Opened {
         let head = head.map_err(|error| unreachable_store(&store, &error))?;
         let head = head.ok_or(EnclaveError::HeadMissing)?;
         let state = read_all(&mut store, root_key, &head).await?;
-        let quorum = quorum.verify(root_key);
-        let quorum = quorum.map_err(|_| EnclaveError::QuorumMissing)?;
+        let quorum = quorum.verify(root_key)?;
         Ok(Self {
             store,
             state,
@@ -140,8 +139,7 @@ impl Opened {
         mut random: Random,
     ) -> Result<Self, EnclaveError> {
         let state = genesis(&mut store, root_key, Some(quorum), clock, &mut random).await?;
-        let quorum = quorum.verify(root_key);
-        let quorum = quorum.map_err(|_| EnclaveError::QuorumMissing)?;
+        let quorum = quorum.verify(root_key)?;
         Ok(Self {
             store,
             state,
@@ -193,17 +191,31 @@ impl Opened {
     }
 }
 
-/// The head, once the host answers at all.
+/// The head, once the host answers at all; `None` of a store that is empty, and not of one that has
+/// lost its head.
 pub(crate) async fn first_answer(store: &mut Store) -> Result<Option<Vec<u8>>, EnclaveError> {
     let began = Instant::now();
     loop {
         match store.head().await {
-            Ok(head) => return Ok(head),
+            Ok(Some(head)) => return Ok(Some(head)),
+            Ok(None) => {
+                must_be_empty(store).await?;
+                return Ok(None);
+            }
             Err(error) if began.elapsed() >= HOST_PATIENCE => {
                 return Err(unreachable_store(store, &error));
             }
             Err(_) => sleep(HOST_RETRY).await,
         }
+    }
+}
+
+/// Refuses a store that has records, of which there is no head.
+async fn must_be_empty(store: &mut Store) -> Result<(), EnclaveError> {
+    match store.scan(None).await {
+        Ok((records, _)) if records.is_empty() => Ok(()),
+        Ok(_) => Err(EnclaveError::HeadMissing),
+        Err(error) => Err(unreachable_store(store, &error)),
     }
 }
 
@@ -227,7 +239,9 @@ async fn read_all(
             opening.record(id, &record.bytes)?;
         }
         after = records.into_iter().next_back().map(|record| record.id);
-        if !more || after.is_none() {
+        // The quorum's is the last of all ids: a host that gives its record again and again, which
+        // is not held against the head, does not keep the enclave from starting.
+        if !more || after.as_ref().is_none_or(|id| *id == quorum_id) {
             break;
         }
     }
@@ -248,13 +262,7 @@ async fn genesis(
     clock: Clock,
     random: &mut Random,
 ) -> Result<State, EnclaveError> {
-    let (records, _) = store
-        .scan(None)
-        .await
-        .map_err(|error| unreachable_store(store, &error))?;
-    if !records.is_empty() {
-        return Err(EnclaveError::HeadMissing);
-    }
+    must_be_empty(store).await?;
     let (state, transaction) = State::genesis(root_key, random, clock.now());
     let mut commit = commit_of(transaction);
     commit.puts.extend(quorum.map(quorum_record));

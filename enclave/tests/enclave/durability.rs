@@ -7,6 +7,7 @@ use crate::support::host::Memory;
 use crate::support::{Client, Enclave, Fault, Place, eventually};
 use enclave::EnclaveError;
 use http::StatusCode;
+use link::RecordId;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -330,13 +331,25 @@ async fn a_store_that_was_tampered_with_is_refused() {
         let error = refusal(&place).await;
         let expected = matches!(
             (what, &error),
-            ("no head", EnclaveError::StoreLost { .. }) | (_, EnclaveError::State(_))
+            ("no head", EnclaveError::HeadMissing) | (_, EnclaveError::State(_))
         );
         assert!(expected, "{what}: {error}");
         let mut memory = host.memory();
         memory.head.clone_from(&head);
         memory.records.clone_from(&records);
     }
+    place.start().await;
+}
+
+#[tokio::test]
+async fn a_host_that_repeats_what_the_head_does_not_count_holds_up_nothing() {
+    let place = Place::new();
+    let host = place.host().await;
+    place.start().await.stop().await.unwrap();
+    // Where a quorum's record would be.
+    let id = RecordId::new(&[0xff; 32]).unwrap();
+    host.memory().records.insert(id.clone(), vec![1]);
+    host.memory().repeated = Some(id);
     place.start().await;
 }
 

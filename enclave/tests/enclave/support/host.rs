@@ -36,6 +36,8 @@ pub(crate) struct Memory {
     pub(crate) commit_time: Duration,
     /// Whether connections to the store are refused.
     pub(crate) store_away: bool,
+    /// A record that is given again and again to who asks for what comes after it.
+    pub(crate) repeated: Option<RecordId>,
     /// Whether events are read; if not, they stay in the socket.
     pub(crate) events_away: bool,
     pub(crate) lines: Vec<String>,
@@ -128,7 +130,10 @@ impl Memory {
         let records: Vec<Record> = self
             .records
             .iter()
-            .filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after))
+            .filter(|(id, _)| match &after {
+                None => true,
+                Some(after) => *id > after || *id == after && self.repeated.as_ref() == Some(*id),
+            })
             // Fewer than asked for, as a store whose frame is full.
             .take(limit.min(3) as usize)
             .map(|(id, bytes)| Record {
@@ -136,7 +141,7 @@ impl Memory {
                 bytes: bytes.clone(),
             })
             .collect();
-        let more = records.len() == 3;
+        let more = records.len() == 3 || self.repeated.is_some();
         StoreReply::Records { records, more }
     }
 
