@@ -83,6 +83,11 @@ fn the_root_key_of_a_quorum() {
 }
 
 #[test]
+fn backup_and_restore() {
+    suite::pytest("test_backup.py");
+}
+
+#[test]
 fn audit() {
     suite::pytest("test_audit.py");
 }
