@@ -88,9 +88,9 @@ pub async fn run(options: Options) -> Result<(), Failure> {
             _ => None,
         },
     );
-    let serving = serving.await;
-    serving.ok_or(
-        "the successor does not serve: see its log. The other one serves again, if it is there",
+    serving.await.ok_or(
+        "the other enclave does not serve, see its log. This one has given the root key away, and does \
+         not serve again: let the operators unseal",
     )?;
     Ok(print(&format!("{to} serves\n"))?)
 }

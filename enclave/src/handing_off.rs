@@ -1,12 +1,13 @@
 //! The last stage of an enclave: it answers callers no more, so that a successor can take over
 //! exactly what it left.
 //!
-//! It ends when the store has another head, which the successor writes. If that does not happen
-//! in time, nobody has taken over and it serves again. Should the successor come after all, the
-//! store tells the two apart: whoever commits on an old head stops.
+//! It ends when the store has another head, which the successor writes. If nobody fetches the
+//! successor's message in time, it serves again. Once the message is out, it never does: a host
+//! could else have two enclaves serve from two copies of the store, one of which would not hear of
+//! what is revoked in the other.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attestation::Timestamp;
@@ -28,7 +29,7 @@ use crate::log::Notice;
 use crate::operators::{HANDOVER_PATH, Nonce, Successor};
 use crate::store::Store;
 
-/// How long a successor may take from its document to its first commit. Callers wait as long.
+/// How long it waits for somebody to fetch the successor's message. Callers wait as long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The wait between looks at the store's head.
@@ -82,7 +83,7 @@ impl HandingOff {
         };
         let parting = Arc::new(Parting {
             nonce: successor.nonce,
-            message,
+            message: Mutex::new(Message::Kept(message)),
             clock: enclave.clock,
             counters: Counters::default(),
         });
@@ -99,12 +100,12 @@ impl HandingOff {
             certificate: https.map(|https| Arc::clone(&https.certificate)),
         };
         let acceptor = https.map(|https| https.acceptor.clone());
-        let front = Front::Successor(parting);
+        let front = Front::Successor(Arc::clone(&parting));
         let server = Server::new(front, identity, config.limits.clone(), acceptor);
         let (down, is_down) = watch::channel(false);
         let mut serving = Box::pin(server.run(listener, is_down));
         let taken = tokio::select! {
-            taken = taken_over(Store::new(config.host.clone()), head) => Some(taken),
+            taken = parting.taken_over(Store::new(config.host.clone()), head) => Some(taken),
             () = serving.as_mut() => None,
             () = shutdown => None,
         };
@@ -124,32 +125,70 @@ impl HandingOff {
     }
 }
 
-/// Waits for another head in the store; false if it still is the same after a while.
-async fn taken_over(mut store: Store, head: [u8; 32]) -> bool {
-    let began = Instant::now();
-    loop {
-        // Without an answer nothing is known: not even that it may serve again.
-        if let Ok(found) = store.head().await {
-            if found.as_deref().map(sha256) != Some(head) {
-                return true;
-            }
-            if began.elapsed() >= PATIENCE {
-                return false;
-            }
-        }
-        sleep(LOOK).await;
-    }
-}
-
 /// What is answered meanwhile.
 pub(crate) struct Parting {
     nonce: Nonce,
-    message: Vec<u8>,
+    message: Mutex<Message>,
     clock: Clock,
     counters: Counters,
 }
 
+/// What has become of the successor's message.
+enum Message {
+    /// Nobody has it.
+    Kept(Vec<u8>),
+    /// It is out, and is given out again.
+    Given(Vec<u8>),
+    /// Nobody will have it.
+    Withdrawn,
+}
+
 impl Parting {
+    /// Waits for another head in the store; false if nobody has the message after a while, and nobody
+    /// will.
+    async fn taken_over(&self, mut store: Store, head: [u8; 32]) -> bool {
+        let began = Instant::now();
+        loop {
+            // Without an answer nothing is known: not even that it may serve again.
+            if let Ok(found) = store.head().await {
+                if found.as_deref().map(sha256) != Some(head) {
+                    return true;
+                }
+                if began.elapsed() >= PATIENCE && self.withdraw() {
+                    return false;
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Takes the message back, if nobody has it.
+    fn withdraw(&self) -> bool {
+        let mut message = self.message.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_out = matches!(*message, Message::Given(_));
+        if !is_out {
+            *message = Message::Withdrawn;
+        }
+        !is_out
+    }
+
+    /// Gives the message out; `None` if it was taken back.
+    fn give(&self) -> Option<Vec<u8>> {
+        let mut message = self.message.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *message, Message::Withdrawn) {
+            Message::Kept(bytes) => {
+                Notice::RootKeyGiven.log();
+                *message = Message::Given(bytes.clone());
+                Some(bytes)
+            }
+            Message::Given(bytes) => {
+                *message = Message::Given(bytes.clone());
+                Some(bytes)
+            }
+            Message::Withdrawn => None,
+        }
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -186,12 +225,11 @@ impl Parting {
                 }),
             });
         }
+        let busy = "the enclave hands off to another one already";
+        let busy = || refusal(StatusCode::CONFLICT, busy);
         if method != Method::GET || nonce != Some(&self.nonce) {
-            return Err(refusal(
-                StatusCode::CONFLICT,
-                "the enclave hands off to another one already",
-            ));
+            return Err(busy());
         }
-        Ok(self.message.clone())
+        self.give().ok_or_else(busy)
     }
 }

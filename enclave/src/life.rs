@@ -3,7 +3,7 @@
 //! ```text
 //!  Sealed ──a file, shares, a plan, a hand-over──► Provisioned ──► Serving ──a successor──► HandingOff ──► the end
 //!                                                       ▲                                      │
-//!                                                       └─────────nobody takes over────────────┘
+//!                                                       └────────nobody fetches the key────────┘
 //! ```
 //!
 //! - [`Sealed`] has no root key. It serves its operators ([`ceremony`](crate::ceremony)).

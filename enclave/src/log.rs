@@ -120,6 +120,8 @@ pub(crate) enum Notice {
     HandingOff,
     /// Another enclave has taken over.
     TakenOver,
+    /// The successor's message is out.
+    RootKeyGiven,
     /// No other enclave has taken over.
     NotTakenOver,
     /// The process was asked to end.
@@ -170,6 +172,7 @@ impl Notice {
             Self::HandedOver => info!(target: TARGET, "a predecessor has handed over its root key"),
             Self::HandingOff => info!(target: TARGET, "handing off to another enclave"),
             Self::TakenOver => info!(target: TARGET, "another enclave has taken over"),
+            Self::RootKeyGiven => info!(target: TARGET, "the root key is given to the other enclave; this one does not serve again"),
             Self::NotTakenOver => warn!(target: TARGET, "no other enclave has taken over in time; serving again"),
             Self::ShuttingDown => info!(target: TARGET, "shutting down"),
             Self::ShutdownImpatient { connections } => warn!(target: TARGET, connections = safe(connections), "connections cut: they did not finish in time"),

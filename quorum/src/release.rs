@@ -109,11 +109,13 @@ impl Manifest {
             pcr0,
             pcr1,
             pcr2,
+            pcr4,
             pcr8,
             ..
         } = measurements;
         let required = [(0, pcr0), (1, pcr1), (2, pcr2)];
-        let measurements = required.into_iter().chain(pcr8.map(|pcr8| (8, pcr8)));
+        let named = [pcr4.map(|pcr| (4, pcr)), pcr8.map(|pcr| (8, pcr))];
+        let measurements = required.into_iter().chain(named.into_iter().flatten());
         Ok(Self {
             release,
             measurements: measurements.map(|(index, pcr)| (index, pcr.0)).collect(),
@@ -125,8 +127,8 @@ impl Manifest {
         self.release
     }
 
-    /// The registers by their index, and what must be in them: PCR0, PCR1 and PCR2, and PCR8 if the
-    /// manifest names it.
+    /// The registers by their index, and what must be in them: PCR0, PCR1 and PCR2, and PCR4 and PCR8
+    /// if the manifest names them.
     pub fn measurements(&self) -> &BTreeMap<usize, [u8; 48]> {
         &self.measurements
     }
@@ -219,6 +221,7 @@ struct Measurements {
     pcr0: Pcr,
     pcr1: Pcr,
     pcr2: Pcr,
+    pcr4: Option<Pcr>,
     pcr8: Option<Pcr>,
 }
 
@@ -411,8 +414,12 @@ mod tests {
         let read = |text: &str| Manifest::from_json(text.as_bytes());
         assert!(read(RELEASE).is_ok());
         assert!(read(&RELEASE.to_uppercase()).is_err());
-        let with_pcr8 = RELEASE.replace("\"PCR2\"", &format!("\"PCR8\": \"{pcr0}\", \"PCR2\""));
-        assert_eq!(read(&with_pcr8).unwrap().measurements().len(), 4);
+        for (register, index) in [("PCR4", 4), ("PCR8", 8)] {
+            let more = format!("\"{register}\": \"{pcr0}\", \"PCR2\"");
+            let more = read(&RELEASE.replace("\"PCR2\"", &more)).unwrap();
+            assert_eq!(more.measurements().len(), 4);
+            assert!(more.measurements().contains_key(&index));
+        }
         for (from, to, why) in [
             ("{", "", "expected"),
             ("PCR2", "PCR3", "unknown field `PCR3`"),

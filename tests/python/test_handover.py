@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 
 import boto3
 import botocore.config
@@ -17,7 +18,22 @@ from server import REGION, binary
 from test_quorum import Machine, client, genesis, opened, operators
 
 
-class Pair(Machine):
+# Enclaves of one instance, which PCR4 measures.
+INSTANCE = "i-0123456789abcdef0"
+
+
+class OnInstance(Machine):
+    """A machine whose enclaves are on the instance of this test."""
+
+    def start(self):
+        path = self.folder / "enclave.json"
+        settings = json.loads(path.read_text())
+        settings["nsm"]["simulated"]["module_id"] = f"{INSTANCE}-enc0123456789abcdef"
+        path.write_text(json.dumps(settings))
+        super().start()
+
+
+class Pair(OnInstance):
     """A host proxy with places for two enclaves; one serves, the other is to take over."""
 
     def __enter__(self):
@@ -145,6 +161,12 @@ def test_an_enclave_of_another_image_does_not_take_over(served):
         assert pair.at("second", "/health").json()["status"] == "sealed"
         pair.running["second"].terminate()
         pair.running["second"].wait(30)
+    # Nor one on another instance.
+    pair.start_at("second", module_id="i-0ffffffffffffffff-enc0123456789abcdef")
+    done, printed = pair.handover("enclave", "second")
+    assert not done and "its PCR4 is another one" in printed, printed
+    pair.running["second"].terminate()
+    pair.running["second"].wait(30)
     # Nor one whose memory its host can read.
     pair.start_at("second", pcrs={"0": "00" * 48, "1": "00" * 48, "2": "00" * 48})
     done, printed = pair.handover("enclave", "second")
@@ -174,7 +196,7 @@ def test_what_does_not_prove_itself_gets_nothing(served, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "nsm-ca.pem").write_bytes((pair.folder / "nsm-ca.pem").read_bytes())
-    with Machine(other) as another:
+    with OnInstance(other) as another:
         status, error = ask(good, another.get(f"/attestation?nonce={good}").content)
         assert (status, "not sealed" in error) == (403, True)
         assert genesis(another, other / "theirs", operators()[1])[0]
@@ -189,38 +211,54 @@ def test_what_does_not_prove_itself_gets_nothing(served, tmp_path):
     kms.list_keys()
 
 
-def test_if_nobody_takes_over_it_serves_again(served):
-    pair, _, kms, _ = served
-    pair.start_at("second")
+def begin(pair):
+    """Has the enclave stop for the second; gives the nonce and what was asked."""
     good = pair.at("enclave", "/handover").json()["nonce"]
     document = pair.at("second", f"/attestation?nonce={good}").content
     request = {"nonce": good, "document": base64.b64encode(document).decode()}
     assert pair.at("enclave", "/handover", json=request).status_code == 202
     pair.wait(lambda: (health := pair.at("enclave", "/health")) and health.json()["status"] == "handing_off")
+    return good, request
+
+
+def test_if_nobody_fetches_the_key_it_serves_again(served):
+    pair, _, kms, _ = served
+    pair.start_at("second")
+    good, request = begin(pair)
     answer = pair.at("enclave", "/", content=b"{}")
     assert answer.status_code == 503 and answer.json()["__type"] == "KMSInternalException"
     assert pair.at("enclave", "/handover?nonce=" + "00" * 32).status_code == 409
-    message = pair.at("enclave", f"/handover?nonce={good}").content
+    assert pair.at("enclave", "/handover", json=request).status_code == 409
+    pair.wait(lambda: (health := pair.at("enclave", "/health")) and health.status_code == 200)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    assert pair.at("enclave", "/handover", json=request).status_code == 400, "the nonce is used up"
+    assert pair.at("enclave", f"/handover?nonce={good}").json().keys() == {"nonce"}
+    # A second attempt works.
+    done, printed = pair.handover("enclave", "second")
+    assert done, printed
+    pair.wait(lambda: pair.health() and pair.health()[0] == 200)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
 
+
+def test_once_the_key_is_out_it_does_not_serve_again(served):
+    pair, _, kms, _ = served
+    pair.start_at("second")
+    good, _ = begin(pair)
+    message = pair.at("enclave", f"/handover?nonce={good}").content
+    assert pair.at("enclave", f"/handover?nonce={good}").content == message
     # The message is for one enclave, and nobody can change it.
     for place in range(0, len(message), 97):
         changed = bytearray(message)
         changed[place] ^= 1
         answer = pair.at("second", "/unseal", content=bytes(changed))
         assert answer.status_code == 400, place
-    pair.wait(lambda: (health := pair.at("enclave", "/health")) and health.status_code == 200)
-    key = kms.create_key()["KeyMetadata"]["Arn"]
-
-    # Too late: the records are not those any more that the first enclave left.
-    answer = pair.at("second", "/unseal", content=message)
-    assert answer.status_code == 409 and "not as the other enclave left it" in answer.json()["error"]
-    assert pair.at("enclave", "/handover", json=request).status_code == 400, "the nonce is used up"
-    assert kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
-    # A second attempt works.
-    done, printed = pair.handover("enclave", "second")
-    assert done, printed
+    # However long the host keeps it: there are never two.
+    time.sleep(22)
+    assert pair.at("enclave", "/health").json()["status"] == "handing_off"
+    assert pair.at("second", "/unseal", content=message).status_code == 200
+    assert pair.enclave.wait(30) == 0
     pair.wait(lambda: pair.health() and pair.health()[0] == 200)
-    assert kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
+    kms.list_keys()
 
 
 class Signers:
@@ -305,7 +343,7 @@ def test_a_release_that_a_quorum_has_signed_takes_over(tmp_path):
 
 def test_an_old_copy_of_the_records_is_not_taken_over(served, tmp_path):
     """The host lets the successor see records of an earlier moment."""
-    pair, _, kms, _ = served
+    pair, secrets, kms, _ = served
     key = kms.create_key()["KeyMetadata"]["Arn"]
     pair.enclave.send_signal(signal.SIGSTOP)
     old = tmp_path / "old"
@@ -317,12 +355,17 @@ def test_an_old_copy_of_the_records_is_not_taken_over(served, tmp_path):
     (old / "host").mkdir()
     (old / "host/records.redb").write_bytes(copy)
     (old / "nsm-ca.pem").write_bytes((pair.folder / "nsm-ca.pem").read_bytes())
-    with Machine(old) as another:
+    with OnInstance(old) as another:
         assert another.health()[1]["status"] == "sealed"
         target = f"unix:{another.sockets / 'enclave'}"
         command = [binary(), "handover", "--from", pair.address("enclave"), "--to", target]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert ended.returncode == 1 and "not as the other enclave left it" in ended.stderr, ended.stderr
         assert another.health()[1]["status"] == "sealed"
-    pair.wait(lambda: pair.health() and pair.health()[0] == 200)
+    # Nobody serves then, until the operators come.
+    assert pair.at("enclave", "/health").json()["status"] == "handing_off"
+    pair.restart()
+    for name in ("ada", "mary"):
+        assert pair.claviger("unseal", given=secrets[name])[0]
+    pair.wait_until_it_serves()
     assert not kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]

@@ -4,6 +4,9 @@
 //! that needs the very root key, with the same measurements, or with those of a release that a
 //! quorum of operators has signed and that is no older. It gets the key only once this enclave has
 //! stopped, and only for the state that it stopped at. `docs/root-key.md` has the messages.
+//!
+//! It has to be on the same instance, unless the operators have signed for another. Otherwise
+//! anybody who can start an enclave of the same image could make this one stop.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -33,8 +36,9 @@ use crate::random::Random;
 /// How long a nonce is good.
 const NONCE_LIFE: Duration = Duration::from_secs(60);
 
-/// The registers that name an image (its whole, its kernel, its application).
-const IMAGE_REGISTERS: [u16; 3] = [0, 1, 2];
+/// The registers that a successor shares: the image (its whole, its kernel, its application) and the
+/// parent instance.
+const REGISTERS: [u16; 4] = [0, 1, 2, 4];
 
 /// An enclave that may take over.
 pub(crate) struct Successor {
@@ -83,7 +87,7 @@ struct SignedRelease {
     signatures: Vec<String>,
 }
 
-/// What the image of a successor has to be, and its number.
+/// What a successor has to be, and the number of its release.
 struct Expected {
     measurements: Measurements,
     release: u64,
@@ -166,7 +170,7 @@ impl Succession {
         }
     }
 
-    /// The image that may take over: this enclave's own, or that of a release.
+    /// What may take over: this enclave's own image, or that of a release.
     fn expected(&self, release: Option<&SignedRelease>) -> Result<Expected, String> {
         let Some(SignedRelease {
             manifest,
@@ -190,8 +194,10 @@ impl Succession {
                 self.release
             ));
         }
+        let mut measurements = self.measurements.clone();
+        measurements.extend(manifest.measurements());
         Ok(Expected {
-            measurements: manifest.measurements().clone(),
+            measurements,
             release,
         })
     }
@@ -233,7 +239,7 @@ impl Succession {
     }
 }
 
-/// What this enclave's own image measures.
+/// What is in this enclave's own registers.
 fn measurements(nsm: &mut dyn Nsm) -> Result<Measurements, NsmError> {
     let value = |index| {
         let value = nsm.describe_pcr(index)?.value;
@@ -241,7 +247,7 @@ fn measurements(nsm: &mut dyn Nsm) -> Result<Measurements, NsmError> {
         let value = value.map_err(|_| NsmError::UnexpectedResponse)?;
         Ok((usize::from(index), value))
     };
-    IMAGE_REGISTERS.into_iter().map(value).collect()
+    REGISTERS.into_iter().map(value).collect()
 }
 
 /// What a document has to answer: time of issue (8 bytes), random (8), code (16).
