@@ -10,6 +10,7 @@ mod caller;
 mod ciphertext;
 mod document;
 mod edit;
+mod image;
 mod link_frame;
 mod policy;
 mod recipient;
@@ -19,6 +20,7 @@ mod request;
 pub use caller::sigv4_header;
 pub use ciphertext::ciphertext_blob;
 pub use document::document;
+pub use image::image;
 pub use link_frame::link_frame;
 pub use policy::policy;
 pub use recipient::cms;
@@ -35,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("ciphertext_blob", ciphertext_blob),
     ("cms", cms),
     ("document", document),
+    ("image", image),
     ("link_frame", link_frame),
     ("policy", policy),
     ("request_body", request_body),
