@@ -124,10 +124,8 @@ pub(crate) async fn hold(enclave: &Enclave, mut store: Store) -> Result<Opened, 
         address: config.listen.clone(),
         source,
     })?;
-    let identity = PublicIdentity {
-        identity,
-        certificate: https.as_ref().map(|https| Arc::clone(&https.certificate)),
-    };
+    let certificate = https.as_ref().map(|https| Arc::clone(&https.certificate));
+    let identity = PublicIdentity::new(identity, certificate, &config.limits);
     let acceptor = https.as_ref().map(|https| https.acceptor.clone());
     let front = Front::Operators(Arc::new(ceremony));
     let server = Server::new(front, identity, config.limits.clone(), acceptor);

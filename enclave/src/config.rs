@@ -267,6 +267,11 @@ pub struct Limits {
     pub key_generation_queue: usize,
     /// How long a call waits for a key generation to begin; then ThrottlingException.
     pub key_generation_milliseconds: u64,
+    /// Documents of the enclave's own in work for strangers at the same time, and new ones in a
+    /// second; beyond, 429. What the enclave itself needs of its module comes beside that.
+    pub documents: usize,
+    /// See [`documents`](Self::documents).
+    pub documents_per_second: u32,
     /// Audit events kept while the host does not take them; beyond, they are counted as lost.
     pub audit_queue: usize,
     /// How long a shutdown may take to finish requests, and then to hand over audit events.
@@ -293,6 +298,8 @@ impl Default for Limits {
             key_generation_threads: processors.div_ceil(2),
             key_generation_queue: 64,
             key_generation_milliseconds: 20_000,
+            documents: 4,
+            documents_per_second: 20,
             audit_queue: 16_384,
             shutdown_milliseconds: 10_000,
         }

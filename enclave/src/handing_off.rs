@@ -95,10 +95,9 @@ impl HandingOff {
             source,
         })?;
         let https = provisioned.https.as_ref();
-        let identity = PublicIdentity {
-            identity: Arc::new(enclave.identity(Situation::HANDING_OFF)),
-            certificate: https.map(|https| Arc::clone(&https.certificate)),
-        };
+        let identity = Arc::new(enclave.identity(Situation::HANDING_OFF));
+        let certificate = https.map(|https| Arc::clone(&https.certificate));
+        let identity = PublicIdentity::new(identity, certificate, &config.limits);
         let acceptor = https.map(|https| https.acceptor.clone());
         let front = Front::Successor(Arc::clone(&parting));
         let server = Server::new(front, identity, config.limits.clone(), acceptor);

@@ -12,9 +12,12 @@ use der::asn1::OctetStringRef;
 use kms::state::RootKeyId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
+use crate::config::Limits;
 use crate::error::EnclaveError;
 use crate::nsm::NsmHandle;
+use crate::throttle::{Throttle, Turn};
 use crate::tls::ServerCertificate;
 
 /// Where a document is to be had: `GET /attestation?nonce=HEX`.
@@ -202,28 +205,35 @@ impl Identity {
         tls: Option<TlsStatement>,
         nonce: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, EnclaveError> {
-        let statement = Statement::new(self.situation, self.simulated_roots, tls);
-        self.attest(&statement, nonce).await
+        self.attest(&self.statement(tls), nonce, None).await
     }
 
-    /// A new document that stands for shares.
+    /// A new document that stands for the shares of a genesis, of which there is one.
     pub(crate) async fn receipt(
         &self,
         receipt: &Receipt,
         nonce: Vec<u8>,
     ) -> Result<Vec<u8>, EnclaveError> {
-        self.attest(receipt, Some(nonce)).await
+        self.attest(receipt, Some(nonce), None).await
     }
 
+    fn statement(&self, tls: Option<TlsStatement>) -> Statement {
+        Statement::new(self.situation, self.simulated_roots, tls)
+    }
+
+    /// A stranger's turn goes with the request: it lasts until the module has done it, whether or
+    /// not the stranger waits for that.
     async fn attest(
         &self,
         user_data: &impl Serialize,
         nonce: Option<Vec<u8>>,
+        turn: Option<Turn>,
     ) -> Result<Vec<u8>, EnclaveError> {
         let user_data = serde_json::to_vec(user_data)
             .unwrap_or_else(|_| unreachable!("numbers and texts are JSON"));
         let public_key = self.public_key.clone();
         let document = self.nsm.ask(move |nsm| {
+            let _turn = turn;
             nsm.attest(AttestationRequest {
                 public_key: public_key.as_deref(),
                 user_data: Some(&user_data),
@@ -234,17 +244,67 @@ impl Identity {
     }
 }
 
-/// Documents for whoever asks, of an enclave that serves.
+/// Documents for whoever asks.
 pub(crate) struct PublicIdentity {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) certificate: Option<Arc<ServerCertificate>>,
+    certificate: Option<Arc<ServerCertificate>>,
+    throttle: Throttle,
+}
+
+/// Why a stranger gets no document.
+pub(crate) enum NoDocument {
+    /// Too many ask.
+    Throttled,
+    /// The module gave none.
+    Failed,
 }
 
 impl PublicIdentity {
+    /// Of an enclave with this certificate, or none when it serves in clear.
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        certificate: Option<Arc<ServerCertificate>>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            identity,
+            certificate,
+            throttle: Throttle::new(limits),
+        }
+    }
+
     /// A new document with the stranger's nonce.
-    pub(crate) async fn document(&self, nonce: Vec<u8>) -> Result<Vec<u8>, EnclaveError> {
+    pub(crate) async fn document(&self, nonce: Vec<u8>) -> Result<Vec<u8>, NoDocument> {
+        self.document_of(&self.identity, nonce).await
+    }
+
+    /// The same of this enclave with a public key.
+    pub(crate) async fn document_of(
+        &self,
+        identity: &Identity,
+        nonce: Vec<u8>,
+    ) -> Result<Vec<u8>, NoDocument> {
         let tls = self.certificate.as_ref().map(|one| one.statement());
-        self.identity.document(tls, Some(nonce)).await
+        let statement = identity.statement(tls);
+        let turn = self.turn()?;
+        let document = identity.attest(&statement, Some(nonce), Some(turn));
+        document.await.map_err(|_| NoDocument::Failed)
+    }
+
+    /// A new document that stands for shares which anybody may ask for.
+    pub(crate) async fn receipt(
+        &self,
+        receipt: &Receipt,
+        nonce: Vec<u8>,
+    ) -> Result<Vec<u8>, NoDocument> {
+        let turn = self.turn()?;
+        let document = self.identity.attest(receipt, Some(nonce), Some(turn));
+        document.await.map_err(|_| NoDocument::Failed)
+    }
+
+    fn turn(&self) -> Result<Turn, NoDocument> {
+        let turn = self.throttle.turn(Instant::now());
+        turn.ok_or(NoDocument::Throttled)
     }
 }
 
@@ -278,7 +338,13 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::testing::Module;
 
     #[test]
     fn a_statement_is_short_json_and_is_read_back() {
@@ -336,6 +402,49 @@ mod tests {
         assert!(!Receipt::of_genesis(b"another").is(&user_data));
         assert!(!Receipt::of_resharing(b"result").is(&user_data));
         assert!(!receipt.is(b"{}"));
+    }
+
+    #[tokio::test]
+    async fn strangers_leave_the_module_to_the_enclave() {
+        const LONG: Duration = Duration::from_secs(20);
+        let (release, held) = mpsc::channel();
+        let module = Module::with_documents(move || held.recv().unwrap());
+        let nsm = NsmHandle::new(Box::new(module));
+        let identity = Arc::new(Identity::new(nsm, 0, Situation::SERVING));
+        let limits = Limits {
+            documents: 2,
+            documents_per_second: 1000,
+            ..Limits::default()
+        };
+        let public = Arc::new(PublicIdentity::new(Arc::clone(&identity), None, &limits));
+        let ask = || {
+            let public = Arc::clone(&public);
+            tokio::spawn(async move { public.document(vec![1]).await })
+        };
+        let (first, second) = (ask(), ask());
+        let both_wait = async {
+            while public.throttle.places_left() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, both_wait).await.unwrap();
+        // However long the module takes, whoever comes now does not wait for it; and whoever goes
+        // away leaves no room for another one, as long as the module has his request.
+        first.abort();
+        second.abort();
+        for _ in 0..100 {
+            let refused = timeout(LONG, ask()).await.unwrap().unwrap();
+            assert!(matches!(refused, Err(NoDocument::Throttled)));
+        }
+        let own = tokio::spawn(async move { identity.document(None, None).await });
+        for document in [b"first", b"other", b"own's"] {
+            release.send(Ok(document.to_vec())).unwrap();
+        }
+        let own = timeout(LONG, own).await.unwrap().unwrap().unwrap();
+        assert_eq!(own, b"own's");
+        release.send(Ok(b"third".to_vec())).unwrap();
+        let third = timeout(LONG, ask()).await.unwrap().unwrap();
+        assert_eq!(third.ok().unwrap(), b"third");
     }
 
     #[test]

@@ -10,8 +10,8 @@
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
 //! - `nsm`, `random` and `clock` are where attestation, randomness and time come from, and
 //!   `time_check` holds the last against the first;
-//! - `identity` is what the enclave says of itself in its own documents, and `measurement` what it
-//!   adds to their registers;
+//! - `identity` is what the enclave says of itself in its own documents, `throttle` how often it
+//!   says so, and `measurement` what it adds to their registers;
 //! - `opening`, `root_key` and `ceremony` get from a store, and a file, operators or a predecessor,
 //!   to a state; `operators` and `handing_off` give it on to a successor;
 //! - `boot` brings up the machine where this program is its first process.
@@ -46,6 +46,7 @@ mod serving;
 mod store;
 #[cfg(test)]
 mod testing;
+mod throttle;
 mod time_check;
 mod tls;
 mod trust;

@@ -127,10 +127,9 @@ impl Serving {
             health,
             operators,
         };
-        let identity = PublicIdentity {
-            identity: Arc::new(enclave.identity(Situation::SERVING)),
-            certificate: https.as_ref().map(|https| Arc::clone(&https.certificate)),
-        };
+        let identity = Arc::new(enclave.identity(Situation::SERVING));
+        let certificate = https.as_ref().map(|https| Arc::clone(&https.certificate));
+        let identity = PublicIdentity::new(identity, certificate, &limits);
         let acceptor = https.as_ref().map(|https| https.acceptor.clone());
         let time_check = time_check::watch(nsm.clone(), clock, counters, right);
         Ok(Self {

@@ -1,9 +1,11 @@
-//! A stepper with one user and one key, for unit tests, and a host that agrees to everything.
+//! A stepper with one user and one key, for unit tests; a host that agrees to everything; and a
+//! security module that does what a test says.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use attestation::{Verifier, VerifyOptions};
+use attestation::nsm::{NsmDescription, PcrState};
+use attestation::{AttestationRequest, Nsm, NsmError, TrustRoot, Verifier, VerifyOptions};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -118,4 +120,58 @@ pub(crate) async fn agreeing_host(address: &Address) -> JoinHandle<()> {
             }
         }
     })
+}
+
+type Attest = dyn FnMut() -> Result<Vec<u8>, NsmError> + Send;
+
+/// A module that can do what a test gives it to do.
+pub(crate) struct Module {
+    root: TrustRoot,
+    attest: Box<Attest>,
+}
+
+impl Module {
+    /// One with documents.
+    pub(crate) fn with_documents(
+        attest: impl FnMut() -> Result<Vec<u8>, NsmError> + Send + 'static,
+    ) -> Self {
+        Self {
+            root: TrustRoot::aws(),
+            attest: Box::new(attest),
+        }
+    }
+}
+
+impl Nsm for Module {
+    fn trust_root(&self) -> &TrustRoot {
+        &self.root
+    }
+
+    fn describe(&mut self) -> Result<NsmDescription, NsmError> {
+        Err(NsmError::InvalidOperation)
+    }
+
+    fn attest(&mut self, _: AttestationRequest<'_>) -> Result<Vec<u8>, NsmError> {
+        (self.attest)()
+    }
+
+    fn random(&mut self, _: &mut [u8]) -> Result<(), NsmError> {
+        Err(NsmError::InvalidOperation)
+    }
+
+    fn describe_pcr(&mut self, _: u16) -> Result<PcrState, NsmError> {
+        Err(NsmError::InvalidOperation)
+    }
+
+    fn extend_pcr(&mut self, _: u16, _: &[u8]) -> Result<Vec<u8>, NsmError> {
+        Err(NsmError::InvalidOperation)
+    }
+
+    fn lock_pcr(&mut self, _: u16) -> Result<(), NsmError> {
+        Err(NsmError::InvalidOperation)
+    }
+
+    fn lock_pcrs(&mut self, _: u16) -> Result<(), NsmError> {
+        Err(NsmError::InvalidOperation)
+    }
 }

@@ -30,7 +30,7 @@ use crate::counters::{Counters, add};
 use crate::driver::Driver;
 use crate::handing_off::Parting;
 use crate::health::Health;
-use crate::identity::{self, PublicIdentity};
+use crate::identity::{self, NoDocument, PublicIdentity};
 use crate::log::Notice;
 use crate::operators::Operators;
 
@@ -43,6 +43,10 @@ const OCTETS: &str = "application/octet-stream";
 /// What a client learns that asks for a document without a nonce, which would not be known to be new.
 const NONCE_NEEDED: &str =
     "Give a nonce of 1 to 64 bytes in hexadecimal: GET /attestation?nonce=0123456789abcdef\n";
+
+/// What a client learns when too many ask for documents.
+const TOO_MANY_DOCUMENTS: &str =
+    "Too many documents are asked for at the moment. Try again in a second.\n";
 
 /// The wait after a connection could not be accepted, usually for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -215,7 +219,14 @@ impl Server {
         };
         match self.identity.document(nonce).await {
             Ok(document) => self.answer(StatusCode::OK, identity::MEDIA_TYPE, document.into()),
-            Err(_) => {
+            Err(NoDocument::Throttled) => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let mut answer = self.answer(status, "text/plain", TOO_MANY_DOCUMENTS.into());
+                let headers = answer.headers_mut();
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                answer
+            }
+            Err(NoDocument::Failed) => {
                 Notice::AttestationFailed.log();
                 let text = "The Nitro security module gave no document. Try again.\n";
                 self.answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text.into())

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::Holders;
 use crate::ceremony::{Answer, KEY_BITS, refusal};
 use crate::error::EnclaveError;
-use crate::identity::{Identity, PublicIdentity, Receipt, Situation};
+use crate::identity::{Identity, NoDocument, PublicIdentity, Receipt, Situation};
 use crate::life::Enclave;
 use crate::log::Notice;
 use crate::random::Random;
@@ -57,15 +57,13 @@ impl Resharings {
         nonce: Vec<u8>,
         identity: &PublicIdentity,
     ) -> Result<Vec<u8>, Answer> {
-        let failed = |error: &EnclaveError| {
+        let key = self.key().await.map_err(|error| {
             Notice::AttestationFailed.log();
             refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
-        };
-        let key = self.key().await.map_err(|error| failed(&error))?;
+        })?;
         let with_key = self.identity.clone().with_public_key(key.public_key_spki());
-        let tls = identity.certificate.as_ref().map(|one| one.statement());
-        let document = with_key.document(tls, Some(nonce)).await;
-        document.map_err(|error| failed(&error))
+        let document = identity.document_of(&with_key, nonce).await;
+        document.map_err(without_document)
     }
 
     /// Takes an approval.
@@ -110,12 +108,12 @@ impl Resharings {
             .to_string()
         };
         let receipt = Receipt::of_resharing(result.as_bytes());
-        match identity.identity.receipt(&receipt, nonce).await {
+        match identity.receipt(&receipt, nonce).await {
             Ok(document) => Answer {
                 status: StatusCode::OK,
                 body: json!({ "result": result, "attestation": BASE64_STANDARD.encode(document) }),
             },
-            Err(error) => refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+            Err(why) => without_document(why),
         }
     }
 
@@ -182,6 +180,22 @@ impl Resharings {
 }
 
 /// What an operator learns whose part was taken.
+fn without_document(why: NoDocument) -> Answer {
+    match why {
+        NoDocument::Throttled => refusal(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many documents are asked for at the moment: try again in a second",
+        ),
+        NoDocument::Failed => {
+            Notice::AttestationFailed.log();
+            refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the Nitro security module gave no document: try again",
+            )
+        }
+    }
+}
+
 fn taken(progress: &Progress, what: &str, is_done: bool) -> Answer {
     let mut body = json!({
         "operator": progress.operator,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::future::pending;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{Client, Enclave, Place};
 use attestation::{Timestamp, TrustRoot, VerifiedDocument, Verifier, VerifyOptions};
@@ -108,4 +108,29 @@ async fn a_query_that_is_no_nonce_is_refused() {
         let answer = client.send(get(query)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
     }
+}
+
+#[tokio::test]
+async fn whoever_asks_for_too_many_documents_is_told_to_wait() {
+    let place = Place::new();
+    let _host = place.host().await;
+    let mut settings = place.settings();
+    settings["limits"]["documents_per_second"] = json!(1);
+    let enclave = place.start_with(settings).await;
+    let mut client = enclave.http2().await;
+    let mut documents = 0;
+    let began = Instant::now();
+    while documents < 2 {
+        let answer = client.send(get("?nonce=01")).await;
+        if answer.status == StatusCode::OK {
+            documents += 1;
+            continue;
+        }
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.headers["retry-after"], "1");
+        assert!(String::from_utf8_lossy(&answer.body).contains("Try again"));
+        // Nobody else waits for that.
+        client.call("ListKeys", json!({})).await.ok();
+    }
+    assert!(began.elapsed() >= Duration::from_millis(900));
 }
