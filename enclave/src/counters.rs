@@ -1,10 +1,13 @@
 //! What the enclave counts: all that may be known about its work from outside.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::StatusCode;
 use kms::audit::Event;
 use link::{Metric, Sample};
+
+use crate::reseeding::Reseeds;
 
 /// Numbers since the start, shared by all tasks.
 #[derive(Default)]
@@ -22,6 +25,7 @@ pub(crate) struct Counters {
     pub(crate) throttled: AtomicU64,
     pub(crate) commits: AtomicU64,
     pub(crate) commit_failures: AtomicU64,
+    pub(crate) reseeds: Arc<Reseeds>,
     pub(crate) audit_events: AtomicU64,
     pub(crate) audit_acknowledged: AtomicU64,
     pub(crate) audit_lost: AtomicU64,
@@ -86,6 +90,8 @@ impl Counters {
             (Metric::AuditEvents, get(&self.audit_events)),
             (Metric::AuditEventsLost, get(&self.audit_lost)),
             (Metric::AuditEventsWaiting, self.audit_waiting()),
+            (Metric::Reseeds, get(&self.reseeds.made)),
+            (Metric::ReseedFailures, get(&self.reseeds.failed)),
         ]
         .map(|(metric, value)| Sample::new(metric, value))
         .into()

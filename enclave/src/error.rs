@@ -69,11 +69,27 @@ pub enum EnclaveError {
     /// The security module does not work.
     #[error("the Nitro security module: {0}")]
     Nsm(#[from] NsmError),
+    /// The kernel's hardware generator is not the security module.
+    #[error(
+        "the kernel's hardware generator is {found}, not the Nitro security module's, nsm-hwrng. \
+         Build the image with a kernel that has the module's driver, give the machine no other \
+         generator, and mount sysfs at /sys"
+    )]
+    KernelGenerator {
+        /// Which one it is, or why that is not known.
+        found: String,
+    },
+    /// What the security module gave for randomness is none.
+    #[error(
+        "the Nitro security module's randomness repeats itself: it is out of order, or not what it \
+         says. Terminate the enclave and start it again, on another instance if it stays so"
+    )]
+    NsmRepeats,
     /// The thread of the security module ended.
     #[error("the thread of the Nitro security module ended; this is a defect, please report it")]
     NsmGone,
-    /// The cryptographic library has no randomness.
-    #[error("the cryptographic library has no randomness; the kernel's generator is not ready")]
+    /// The kernel or the cryptographic library has no randomness.
+    #[error("the kernel or the cryptographic library has no randomness")]
     NoRandomness,
     /// A file can't be read or written.
     #[error("{path}: {source}")]

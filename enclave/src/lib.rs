@@ -8,8 +8,8 @@
 //! - `driver` gives each call to the engine in `kms`, on the task it arrived on, on a thread for
 //!   slow ones, or through the `writer`, which makes changes durable before it lets answers go;
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
-//! - `nsm`, `random` and `clock` are where attestation, randomness and time come from, and
-//!   `time_check` holds the last against the first;
+//! - `nsm`, `random` and `clock` are where attestation, randomness and time come from; `reseeding`
+//!   makes the second from the first, and `time_check` holds the last against it;
 //! - `identity` is what the enclave says of itself in its own documents, `throttle` how often it
 //!   says so, and `measurement` what it adds to their registers;
 //! - `opening`, `root_key` and `ceremony` get from a store, and a file, operators or a predecessor,
@@ -41,6 +41,7 @@ mod opening;
 mod operators;
 mod program;
 mod random;
+mod reseeding;
 mod root_key;
 mod serving;
 mod store;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use attestation::Verifier;
 
+use crate::Task;
 use crate::ceremony;
 use crate::clock::Clock;
 use crate::config::{self, Config, RootKeyConfig};
@@ -27,6 +28,7 @@ use crate::measurement::Measurement;
 use crate::nsm::{self, NsmHandle};
 use crate::opening::Opened;
 use crate::random::Random;
+use crate::reseeding::{self, Reseeding, Reseeds};
 use crate::serving::{Ended, Serving};
 use crate::store::Store;
 use crate::time_check;
@@ -67,6 +69,8 @@ pub(crate) struct Enclave {
     pub(crate) simulated_roots: usize,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) reseeds: Arc<Reseeds>,
+    _reseeding: Task<()>,
 }
 
 impl Enclave {
@@ -94,14 +98,18 @@ impl Sealed {
         let verifier = trust::verifier(&config.trust, nsm.trust_root())?;
         trust::warn(&verifier);
         let simulated = verifier.roots().iter().filter(|root| root.is_simulated());
-        let random = Random::new(&nsm.random().await?).map_err(|_| EnclaveError::NoRandomness)?;
+        reseeding::check_kernel(&config.nsm)?;
+        let (reseeding, random) = Reseeding::start(nsm.clone()).await?;
         time_check::compare(&nsm, clock).await?;
+        let reseeds = Arc::default();
         Ok(Self(Enclave {
             simulated_roots: simulated.count(),
             config,
             nsm,
             clock,
+            _reseeding: Task::spawn(reseeding.run(random.clone(), Arc::clone(&reseeds))),
             random,
+            reseeds,
         }))
     }
 

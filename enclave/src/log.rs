@@ -104,6 +104,8 @@ pub(crate) enum Notice {
     CertificateRenewed,
     /// A new server certificate could not be made; tried again.
     CertificateFailed,
+    /// The key stream of the randomness got no new key; tried again, the old one is in use.
+    ReseedFailed,
     /// The security module gave no document for a stranger.
     AttestationFailed,
     /// The clock is too far from that of the security module: calls are refused.
@@ -164,6 +166,7 @@ impl Notice {
             Self::AuditBack => info!(target: TARGET, "the host takes audit events again"),
             Self::CertificateRenewed => info!(target: TARGET, "new server certificate"),
             Self::CertificateFailed => error!(target: TARGET, "a new server certificate could not be made"),
+            Self::ReseedFailed => error!(target: TARGET, "no fresh randomness from the Nitro security module; what there is stays in use"),
             Self::AttestationFailed => error!(target: TARGET, "the Nitro security module gave no attestation document"),
             Self::ClockWrong => error!(target: TARGET, "THE CLOCK IS WRONG by the security module's signed time; calls are refused"),
             Self::ClockRight => info!(target: TARGET, "the clock is right again"),

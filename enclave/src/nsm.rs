@@ -6,6 +6,7 @@ use std::thread;
 use attestation::NsmError;
 use attestation::{Nsm, TrustRoot};
 use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use crate::config::{EmulatedNsmConfig, NsmConfig, SimulatedNsmConfig};
 use crate::error::EnclaveError;
@@ -47,9 +48,11 @@ impl NsmHandle {
     }
 
     /// Random bytes from the module.
-    pub(crate) async fn random<const LENGTH: usize>(&self) -> Result<[u8; LENGTH], EnclaveError> {
+    pub(crate) async fn random<const LENGTH: usize>(
+        &self,
+    ) -> Result<Zeroizing<[u8; LENGTH]>, EnclaveError> {
         let random = self.ask(|nsm| {
-            let mut bytes = [0; LENGTH];
+            let mut bytes = Zeroizing::new([0; LENGTH]);
             bytes
                 .chunks_mut(RANDOM_AT_ONCE)
                 .try_for_each(|chunk| nsm.random(chunk))
@@ -113,7 +116,6 @@ fn simulated(config: &SimulatedNsmConfig) -> Result<Box<dyn Nsm>, EnclaveError> 
     use std::{fs, io};
 
     use attestation::nsm::{Identity, SimulatedCa, SimulatedNsm};
-    use zeroize::Zeroizing;
 
     use crate::clock::Clock;
     use crate::config::Pcr;

@@ -1,10 +1,17 @@
-//! The enclave's randomness: two independent sources, of which one suffices.
+//! The enclave's randomness: independent sources, of which one suffices.
 //!
-//! Every byte is the output of AWS-LC's generator (seeded from CPU jitter and the kernel),
-//! combined by exclusive-or with an AES-256-CTR key stream whose key comes from the Nitro security
-//! module and the kernel together. Whoever controls or predicts one of the two streams learns
-//! nothing about the sum, so neither a weak kernel seed at boot nor a dishonest module is enough
-//! to guess a key.
+//! Every byte is the exclusive-or of two streams:
+//!
+//! - The output of AWS-LC's generator, in the version used here (aws-lc-sys 0.47) a CTR-DRBG for each
+//!   thread. The seed is the CPU's timing jitter, by way of one for the whole process, the kernel's
+//!   randomness personalises it, and where the processor has RDRAND or RNDR, 32 bytes of that are
+//!   mixed into every request. So the CPU is a source of every byte already, and nothing here asks
+//!   it again.
+//! - An AES-256-CTR key stream whose key comes from the Nitro security module, the kernel and
+//!   AWS-LC together, and is replaced from time to time (`reseeding`).
+//!
+//! Whoever controls or predicts one of the two streams learns nothing about the sum, so neither a
+//! weak kernel seed at boot nor a dishonest module is enough to guess a key.
 //!
 //! No locks: a use takes the next block of the key stream by a counter.
 
@@ -12,6 +19,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::hkdf;
 use aws_lc_rs::iv::FixedLength;
@@ -19,11 +27,14 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use rand_core::{TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
-/// Bytes asked of the Nitro security module at start.
+/// Bytes asked of the Nitro security module for each key of the stream.
 pub(crate) const NSM_SEED_BYTES: usize = 256;
 
-/// Bytes asked of the kernel at start.
-const SYSTEM_SEED_BYTES: usize = 64;
+/// Bytes asked of the kernel, and as many of the library.
+const OWN_SEED_BYTES: usize = 64;
+
+/// Bytes that a key of the stream leaves to the next one.
+const INHERITED_BYTES: usize = 32;
 
 /// Separates this use of HKDF from any other.
 const SALT: &[u8] = b"claviger enclave randomness v1";
@@ -34,37 +45,26 @@ pub(crate) struct Random(Arc<Source>);
 
 struct Source {
     system: SystemRandom,
-    stream: EncryptingKey,
+    /// Wiped when it is replaced and its last use is over.
+    stream: ArcSwap<EncryptingKey>,
     next: AtomicU64,
 }
 
-/// No randomness could be had at start.
+/// No randomness could be had.
 #[derive(Debug, thiserror::Error)]
-#[error("the cryptographic library has no randomness")]
+#[error("the kernel or the cryptographic library has no randomness")]
 pub(crate) struct NoRandomness;
 
 impl Random {
     /// Seeds the key stream from what the Nitro security module gave, and warms up the library's
-    /// own generator, whose first use takes tens of milliseconds.
+    /// own generator, whose first use takes tens of milliseconds. Waits for the kernel's generator,
+    /// should that not be ready yet.
     pub(crate) fn new(from_nsm: &[u8; NSM_SEED_BYTES]) -> Result<Self, NoRandomness> {
         let system = SystemRandom::new();
-        let mut seed = Zeroizing::new([0; NSM_SEED_BYTES + SYSTEM_SEED_BYTES]);
-        let (nsm_part, system_part) = seed.split_at_mut(NSM_SEED_BYTES);
-        nsm_part.copy_from_slice(from_nsm);
-        system.fill(system_part).map_err(|_| NoRandomness)?;
-
-        let mut key = Zeroizing::new([0; 32]);
-        hkdf::Salt::new(hkdf::HKDF_SHA256, SALT)
-            .extract(seed.as_ref())
-            .expand(&[b"key stream"], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(key.as_mut()))
-            .map_err(|_| NoRandomness)?;
-        let stream = UnboundCipherKey::new(&AES_256, key.as_ref())
-            .and_then(EncryptingKey::ctr)
-            .map_err(|_| NoRandomness)?;
+        let stream = Seed::gather(from_nsm, &system, &[0; INHERITED_BYTES])?.stream()?;
         Ok(Self(Arc::new(Source {
             system,
-            stream,
+            stream: ArcSwap::from_pointee(stream),
             next: AtomicU64::new(0),
         })))
     }
@@ -75,22 +75,96 @@ impl Random {
         Self::new(&[0; NSM_SEED_BYTES])
     }
 
+    /// Replaces the key of the stream, while it is in use.
+    ///
+    /// The old key is a source of the new one, so bad sources make it no worse than it was; and
+    /// from the new one nobody finds out what was made with the old.
+    pub(crate) fn reseed(&self, from_nsm: &[u8; NSM_SEED_BYTES]) -> Result<(), NoRandomness> {
+        let mut inherited = Zeroizing::new([0; INHERITED_BYTES]);
+        self.add_stream(inherited.as_mut());
+        let seed = Seed::gather(from_nsm, &self.0.system, &inherited)?;
+        self.0.stream.store(Arc::new(seed.stream()?));
+        Ok(())
+    }
+
+    /// The key in use, as long as it is.
+    #[cfg(test)]
+    pub(crate) fn key_in_use(&self) -> std::sync::Weak<EncryptingKey> {
+        Arc::downgrade(&self.0.stream.load_full())
+    }
+
     fn fill(&self, out: &mut [u8]) {
-        let source = &self.0;
-        source
-            .system
-            .fill(out)
-            .unwrap_or_else(|_| panic!("{NoRandomness}"));
+        let filled = self.0.system.fill(out);
+        filled.unwrap_or_else(|_| panic!("{NoRandomness}"));
+        self.add_stream(out);
+    }
+
+    /// Combines bytes with the next part of the key stream.
+    fn add_stream(&self, out: &mut [u8]) {
         // Half of the counter block numbers the use, half counts its 16-byte blocks: no block of
         // the stream is used twice within 2^64 uses.
         let mut block = [0; 16];
         let (number, _) = block.split_at_mut(8);
-        number.copy_from_slice(&source.next.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let use_number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        number.copy_from_slice(&use_number.to_be_bytes());
         let context = EncryptionContext::Iv128(FixedLength::from(block));
-        source
+        self.0
             .stream
+            .load()
             .less_safe_encrypt(out, context)
             .unwrap_or_else(|_| panic!("{NoRandomness}"));
+    }
+}
+
+/// What a key of the stream is made of.
+struct Seed<'a> {
+    from_nsm: &'a [u8; NSM_SEED_BYTES],
+    from_kernel: Zeroizing<[u8; OWN_SEED_BYTES]>,
+    from_library: Zeroizing<[u8; OWN_SEED_BYTES]>,
+    inherited: &'a [u8; INHERITED_BYTES],
+}
+
+impl<'a> Seed<'a> {
+    fn gather(
+        from_nsm: &'a [u8; NSM_SEED_BYTES],
+        system: &SystemRandom,
+        inherited: &'a [u8; INHERITED_BYTES],
+    ) -> Result<Self, NoRandomness> {
+        let mut from_kernel = Zeroizing::new([0; OWN_SEED_BYTES]);
+        getrandom::fill(from_kernel.as_mut()).map_err(|_| NoRandomness)?;
+        let mut from_library = Zeroizing::new([0; OWN_SEED_BYTES]);
+        let filled = system.fill(from_library.as_mut());
+        filled.map_err(|_| NoRandomness)?;
+        Ok(Self {
+            from_nsm,
+            from_kernel,
+            from_library,
+            inherited,
+        })
+    }
+
+    fn stream(&self) -> Result<EncryptingKey, NoRandomness> {
+        UnboundCipherKey::new(&AES_256, self.key()?.as_ref())
+            .and_then(EncryptingKey::ctr)
+            .map_err(|_| NoRandomness)
+    }
+
+    fn key(&self) -> Result<Zeroizing<[u8; 32]>, NoRandomness> {
+        // Each part has its fixed length.
+        let parts = [
+            self.from_nsm.as_slice(),
+            self.from_kernel.as_slice(),
+            self.from_library.as_slice(),
+            self.inherited.as_slice(),
+        ];
+        let all = Zeroizing::new(parts.concat());
+        let mut key = Zeroizing::new([0; 32]);
+        hkdf::Salt::new(hkdf::HKDF_SHA256, SALT)
+            .extract(&all)
+            .expand(&[b"key stream"], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(key.as_mut()))
+            .map_err(|_| NoRandomness)?;
+        Ok(key)
     }
 }
 
@@ -120,44 +194,96 @@ impl TryCryptoRng for Random {}
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::thread;
+    use std::time::Duration;
 
     use rand_core::Rng;
 
     use super::*;
 
-    #[test]
-    fn the_key_stream_changes_what_the_library_gives() {
-        let random = Random::new(&[7; NSM_SEED_BYTES]).unwrap();
-        let mut a = [0; 32];
-        let mut b = [0; 32];
-        for (number, out) in [(0_u64, &mut a), (1, &mut b)] {
-            let mut block = [0; 16];
-            block[..8].copy_from_slice(&number.to_be_bytes());
-            let context = EncryptionContext::Iv128(FixedLength::from(block));
-            random.0.stream.less_safe_encrypt(out, context).unwrap();
-        }
-        assert_ne!(a, [0; 32]);
-        assert_ne!(a, b, "each use has its own part of the stream");
+    /// The next part of the key stream itself.
+    fn part(random: &Random) -> [u8; 16] {
+        let mut part = [0; 16];
+        random.add_stream(&mut part);
+        part
     }
 
     #[test]
-    fn clones_do_not_repeat_each_other() {
+    fn the_key_stream_changes_what_the_library_gives() {
+        let random = Random::new(&[7; NSM_SEED_BYTES]).unwrap();
+        let (a, b) = (part(&random), part(&random));
+        assert_ne!(a, [0; 16]);
+        assert_ne!(a, b, "each use has its own part of the stream");
+        let before = random.0.next.load(Ordering::Relaxed);
+        random.clone().next_u64();
+        assert_eq!(random.0.next.load(Ordering::Relaxed), before + 1);
+    }
+
+    #[test]
+    fn each_source_decides_about_the_key() {
+        let from_nsm = [1; NSM_SEED_BYTES];
+        let seed = |change: fn(&mut Seed<'_>)| {
+            let mut seed = Seed {
+                from_nsm: &from_nsm,
+                from_kernel: [2; OWN_SEED_BYTES].into(),
+                from_library: [3; OWN_SEED_BYTES].into(),
+                inherited: &[4; INHERITED_BYTES],
+            };
+            change(&mut seed);
+            *seed.key().unwrap()
+        };
+        let keys = HashSet::from([
+            seed(|_| ()),
+            seed(|seed| seed.from_nsm = &[0; NSM_SEED_BYTES]),
+            seed(|seed| seed.from_kernel[63] = 0),
+            seed(|seed| seed.from_library[63] = 0),
+            seed(|seed| seed.inherited = &[0; INHERITED_BYTES]),
+        ]);
+        assert_eq!(keys.len(), 5);
+        assert!(keys.contains(&seed(|_| ())), "and nothing else does");
+    }
+
+    #[test]
+    fn a_new_key_takes_over_from_the_old_one_which_is_gone() {
+        let random = Random::new(&[7; NSM_SEED_BYTES]).unwrap();
+        let in_use = random.0.stream.load_full();
+        let old = Arc::downgrade(&in_use);
+        random.reseed(&[7; NSM_SEED_BYTES]).unwrap();
+        assert!(old.upgrade().is_some(), "whoever uses it still can");
+        drop(in_use);
+        // AWS-LC's wrapper wipes a key that is dropped.
+        assert!(old.upgrade().is_none());
+        // The same part of the stream is another one under another key.
+        let again = |random: &Random| {
+            random.0.next.store(0, Ordering::Relaxed);
+            part(random)
+        };
+        let before = again(&random);
+        assert_eq!(again(&random), before);
+        random.reseed(&[7; NSM_SEED_BYTES]).unwrap();
+        assert_ne!(again(&random), before);
+    }
+
+    #[test]
+    fn no_part_of_the_stream_comes_twice_whoever_uses_it_and_whenever_the_key_changes() {
         let random = Random::new(&[0; NSM_SEED_BYTES]).unwrap();
-        let outputs: HashSet<[u8; 16]> = (0..4)
+        let users: Vec<_> = (0..4)
             .map(|_| {
-                let mut random = random.clone();
-                std::thread::spawn(move || {
-                    (0..256)
-                        .map(|_| {
-                            let mut bytes = [0; 16];
-                            random.fill_bytes(&mut bytes);
-                            bytes
-                        })
-                        .collect::<Vec<_>>()
-                })
+                let random = random.clone();
+                thread::spawn(move || (0..200_000).map(|_| part(&random)).collect::<Vec<_>>())
             })
-            .flat_map(|thread| thread.join().unwrap())
             .collect();
-        assert_eq!(outputs.len(), 4 * 256);
+        let mut keys = 0;
+        while users.iter().any(|user| !user.is_finished()) {
+            random.reseed(&[0; NSM_SEED_BYTES]).unwrap();
+            keys += 1;
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(keys > 0);
+        let parts: HashSet<_> = users
+            .into_iter()
+            .flat_map(|user| user.join().unwrap())
+            .collect();
+        assert_eq!(parts.len(), 4 * 200_000);
     }
 }

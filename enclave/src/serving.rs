@@ -77,7 +77,10 @@ impl Serving {
             address: config.listen.clone(),
             source,
         })?;
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters {
+            reseeds: Arc::clone(&enclave.reseeds),
+            ..Counters::default()
+        });
         let (audit, delivery) = audit::channel(
             config.host.clone(),
             limits.audit_queue,

@@ -123,21 +123,35 @@ pub(crate) async fn agreeing_host(address: &Address) -> JoinHandle<()> {
 }
 
 type Attest = dyn FnMut() -> Result<Vec<u8>, NsmError> + Send;
+type FillRandom = dyn FnMut(&mut [u8]) -> Result<(), NsmError> + Send;
 
 /// A module that can do what a test gives it to do.
 pub(crate) struct Module {
     root: TrustRoot,
     attest: Box<Attest>,
+    random: Box<FillRandom>,
 }
 
 impl Module {
+    /// One with randomness.
+    pub(crate) fn with_random(
+        random: impl FnMut(&mut [u8]) -> Result<(), NsmError> + Send + 'static,
+    ) -> Self {
+        Self {
+            root: TrustRoot::aws(),
+            attest: Box::new(|| Err(NsmError::InvalidOperation)),
+            random: Box::new(random),
+        }
+    }
+
     /// One with documents.
     pub(crate) fn with_documents(
         attest: impl FnMut() -> Result<Vec<u8>, NsmError> + Send + 'static,
     ) -> Self {
+        let without_random = Self::with_random(|_| Err(NsmError::InvalidOperation));
         Self {
-            root: TrustRoot::aws(),
             attest: Box::new(attest),
+            ..without_random
         }
     }
 }
@@ -155,8 +169,8 @@ impl Nsm for Module {
         (self.attest)()
     }
 
-    fn random(&mut self, _: &mut [u8]) -> Result<(), NsmError> {
-        Err(NsmError::InvalidOperation)
+    fn random(&mut self, out: &mut [u8]) -> Result<(), NsmError> {
+        (self.random)(out)
     }
 
     fn describe_pcr(&mut self, _: u16) -> Result<PcrState, NsmError> {

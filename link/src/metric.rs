@@ -46,6 +46,10 @@ pub enum Metric {
     Keys = 16,
     /// The sequence number of the head.
     Sequence = 17,
+    /// New keys of the random key stream.
+    Reseeds = 18,
+    /// Attempts at that which failed.
+    ReseedFailures = 19,
 }
 
 /// How a metric behaves over time.
@@ -78,6 +82,8 @@ impl Metric {
         Self::AuditEventsWaiting,
         Self::Keys,
         Self::Sequence,
+        Self::Reseeds,
+        Self::ReseedFailures,
     ];
 
     /// Its number on the wire.
@@ -149,6 +155,12 @@ impl Metric {
             ),
             Self::Keys => (Gauge, "keys", "KMS keys in the state"),
             Self::Sequence => (Gauge, "sequence", "Sequence number of the head"),
+            Self::Reseeds => (Counter, "reseeds", "New keys of the random key stream"),
+            Self::ReseedFailures => (
+                Counter,
+                "reseed_failures",
+                "New keys of the random key stream that could not be made",
+            ),
         }
     }
 }
