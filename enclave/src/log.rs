@@ -100,6 +100,8 @@ pub(crate) enum Notice {
     AuditAway { kind: &'static str },
     /// The host takes audit events again.
     AuditBack,
+    /// The certificate authority is another than before, which clients still have.
+    AuthorityReplaced { days: u64 },
     /// A new server certificate is in use.
     CertificateRenewed,
     /// A new server certificate could not be made; tried again.
@@ -164,6 +166,7 @@ impl Notice {
             Self::Fenced => error!(target: TARGET, "the record store holds a head this enclave did not write; it stops serving"),
             Self::AuditAway { kind } => warn!(target: TARGET, kind = safe(kind), "the host does not take audit events"),
             Self::AuditBack => info!(target: TARGET, "the host takes audit events again"),
+            Self::AuthorityReplaced { days } => warn!(target: TARGET, days = safe(days), "there is a new certificate authority: in so many days the former one ends, and every client needs the new ca.pem, by `claviger trust`"),
             Self::CertificateRenewed => info!(target: TARGET, "new server certificate"),
             Self::CertificateFailed => error!(target: TARGET, "a new server certificate could not be made"),
             Self::ReseedFailed => error!(target: TARGET, "no fresh randomness from the Nitro security module; what there is stays in use"),

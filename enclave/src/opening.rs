@@ -169,14 +169,25 @@ impl Opened {
         Ok(())
     }
 
-    /// The certificate authority in the state, made if there is none.
+    /// The certificate authority in the state, made if there is none, or none that lasts.
     pub(crate) async fn tls_authority(&mut self) -> Result<Authority, EnclaveError> {
-        if let Some(secret) = self.state.edge_secret(SECRET_NAME) {
-            return Ok(Authority::from_secret(secret.expose())?);
+        let now = self.clock.now();
+        let made = |(authority, secret)| (authority, Some(secret));
+        let kept = self.state.edge_secret(SECRET_NAME);
+        let kept = kept.map(|secret| Authority::from_secret(secret.expose()));
+        let (authority, new) = match kept.transpose()? {
+            Some(kept) if !kept.ends_soon(now) => (kept, None),
+            Some(old) => made(old.successor(now)?),
+            None => made(Authority::generate(now)?),
+        };
+        if let Some(secret) = new {
+            let secret = EdgeSecret::new(SECRET_NAME, &secret);
+            self.commit(vec![Change::PutEdgeSecret(secret)]).await?;
         }
-        let (authority, secret) = Authority::generate(self.clock.now())?;
-        let secret = EdgeSecret::new(SECRET_NAME, &secret);
-        self.commit(vec![Change::PutEdgeSecret(secret)]).await?;
+        if let Some(end) = authority.former_end(now) {
+            let days = end.saturating_since(now).as_secs() / (24 * 60 * 60);
+            Notice::AuthorityReplaced { days }.log();
+        }
         Ok(authority)
     }
 
