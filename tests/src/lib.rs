@@ -14,6 +14,7 @@ pub mod call;
 pub mod clients;
 pub mod nitro;
 pub mod process;
+pub mod records;
 pub mod suite;
 
 use std::path::{Path, PathBuf};

@@ -26,7 +26,9 @@ pub struct Dev {
     child: Child,
     /// What the line `ready URL` said.
     pub url: String,
-    folder: TempDir,
+    data: PathBuf,
+    /// Its log, and its data unless they are kept elsewhere.
+    _folder: TempDir,
 }
 
 impl Dev {
@@ -37,6 +39,20 @@ impl Dev {
     /// When it does not.
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_with(folder.path().join("data"), folder, options)
+    }
+
+    /// The same with a data folder that outlives it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not serve.
+    pub fn start_in(data: &Path, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_with(data.to_owned(), folder, options)
+    }
+
+    fn start_with(data: PathBuf, folder: TempDir, options: &[&str]) -> Self {
         let log = File::create(folder.path().join("dev.stderr")).expect("a log file");
         let mut child = Command::new(crate::claviger())
             .args([
@@ -49,7 +65,7 @@ impl Dev {
                 SECRET_KEY,
                 "--data",
             ])
-            .arg(folder.path().join("data"))
+            .arg(&data)
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -71,12 +87,17 @@ impl Dev {
             let log = fs::read_to_string(folder.path().join("dev.stderr")).unwrap_or_default();
             panic!("claviger dev did not say that it is ready:\n{log}");
         };
-        Self { child, url, folder }
+        Self {
+            child,
+            url,
+            data,
+            _folder: folder,
+        }
     }
 
     /// The data folder.
-    pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// A caller with full rights.
