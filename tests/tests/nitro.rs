@@ -7,6 +7,7 @@
 use std::fs;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use attestation::{TrustRoot, VerifiedDocument, Verifier, VerifyOptions};
 use claviger_tests::call::Connection;
@@ -99,20 +100,15 @@ fn a_nitro_machine_attests_what_was_built() {
     signer::serve(authority.clone(), &signer);
     let root = authority.certificate_pem().unwrap();
     let settings = settings(&json!({ "emulated": { "root": root } }), &[]);
-    let [first, second, third] = parts::ramdisks(debian, settings.as_bytes(), &[ROOT_KEY]);
-    let kernel = fs::read(&debian.kernel).unwrap();
-    let eif = Eif::new(Architecture::X86_64, &kernel, COMMAND_LINE)
-        .with_metadata(&Metadata::new("claviger", "test"))
-        .with_ramdisk(&first)
-        .with_ramdisk(&second)
-        .with_ramdisk(&third);
-    let expected = Measurements::of(&eif).unwrap();
+    let file = eif(debian, &settings, &[ROOT_KEY]);
+    let expected = Measurements::of(&Eif::parse(&file).unwrap()).unwrap();
     let image = host.file("enclave.eif");
-    fs::write(&image, eif.to_bytes().unwrap()).unwrap();
+    fs::write(&image, file).unwrap();
     let board = Board::Nitro {
         qemu,
         image,
         signer,
+        clock: None,
     };
 
     let mut machine = Machine::boot(&board, &host);
@@ -151,6 +147,45 @@ fn a_nitro_machine_attests_what_was_built() {
 }
 
 #[test]
+fn a_nitro_machine_with_a_clock_that_its_module_contradicts_does_not_serve() {
+    let _turn = one_at_a_time();
+    let (Some(debian), Some(qemu)) = (parts::debian(), parts::nitro_qemu()) else {
+        return;
+    };
+    let host = Host::start();
+    let authority = signer::authority();
+    let signer = host.file("signer.sock");
+    signer::serve(authority.clone(), &signer);
+    let root = authority.certificate_pem().unwrap();
+    let settings = settings(&json!({ "emulated": { "root": root } }), &[]);
+    let image = host.file("enclave.eif");
+    fs::write(&image, eif(debian, &settings, &[ROOT_KEY])).unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let now = SystemTime::now();
+    for (clock, direction) in [(now - day, "behind"), (now + day, "ahead of")] {
+        let board = Board::Nitro {
+            qemu: qemu.clone(),
+            image: image.clone(),
+            signer: signer.clone(),
+            clock: Some(clock),
+        };
+        let mut machine = Machine::boot(&board, &host);
+        assert!(machine.wait().success());
+        let console = machine.console();
+        let said = console.split("the enclave's clock is ").nth(1);
+        let (seconds, rest) = said
+            .and_then(|said| said.split_once(" s "))
+            .expect(&console);
+        // But for what the boot takes, and what an emulated clock loses.
+        let seconds: u64 = seconds.parse().unwrap();
+        assert!(seconds.abs_diff(day.as_secs()) < 600, "{seconds}");
+        let contradiction = format!("{direction} its security module's");
+        assert!(rest.starts_with(&contradiction), "{console}");
+        assert!(host.get("/health").is_none());
+    }
+}
+
+#[test]
 fn operators_give_a_nitro_machine_its_root_key() {
     let _turn = one_at_a_time();
     let (Some(debian), Some(qemu)) = (parts::debian(), parts::nitro_qemu()) else {
@@ -171,14 +206,8 @@ fn operators_give_a_nitro_machine_its_root_key() {
         "trust": { "aws": false },
         "root_key": "quorum",
     });
-    let [first, second, _] = parts::ramdisks(debian, settings.to_string().as_bytes(), &[]);
-    let kernel = fs::read(&debian.kernel).unwrap();
-    let eif = Eif::new(Architecture::X86_64, &kernel, COMMAND_LINE)
-        .with_metadata(&Metadata::new("claviger", "test"))
-        .with_ramdisk(&first)
-        .with_ramdisk(&second);
     let image = host.file("enclave.eif");
-    fs::write(&image, eif.to_bytes().unwrap()).unwrap();
+    fs::write(&image, eif(debian, &settings.to_string(), &[])).unwrap();
     let measured = Command::new(claviger_tests::claviger())
         .args(["image", "pcrs"])
         .arg(&image)
@@ -189,6 +218,7 @@ fn operators_give_a_nitro_machine_its_root_key() {
         qemu,
         image,
         signer,
+        clock: None,
     };
 
     for step in ["genesis", "unsealing"] {
@@ -202,6 +232,20 @@ fn operators_give_a_nitro_machine_its_root_key() {
                 .env("CLAVIGER_FOLDER", host.file(""));
         });
     }
+}
+
+/// The image, with further files for the test alone.
+fn eif(debian: &parts::Debian, settings: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let kernel = fs::read(&debian.kernel).expect("the kernel");
+    let metadata = Metadata::new("claviger", "test");
+    let ramdisks = parts::ramdisks(debian, settings.as_bytes(), files);
+    let mut eif = Eif::new(Architecture::X86_64, &kernel, COMMAND_LINE).with_metadata(&metadata);
+    // The last one holds those files.
+    let count = if files.is_empty() { 2 } else { 3 };
+    for ramdisk in &ramdisks[..count] {
+        eif = eif.with_ramdisk(ramdisk);
+    }
+    eif.to_bytes().expect("an image")
 }
 
 fn settings(nsm: &Value, roots: &[String]) -> String {

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -54,6 +54,8 @@ pub enum Board {
         image: PathBuf,
         /// The socket of whoever signs documents.
         signer: PathBuf,
+        /// What its clock says at the start, if that is not the time.
+        clock: Option<SystemTime>,
     },
 }
 
@@ -157,7 +159,12 @@ fn monitor(board: &Board, vsock: &Path, console: &Path) -> Command {
                 .arg(ramdisk);
             command.args(["-append", COMMAND_LINE]);
         }
-        Board::Nitro { image, signer, .. } => {
+        Board::Nitro {
+            image,
+            signer,
+            clock,
+            ..
+        } => {
             let machine = format!(
                 "nitro-enclave,vsock=vsock,id={INSTANCE}-enc{ENCLAVE},parent-id={INSTANCE},\
                  parent-role={ROLE},acpi=on,rtc=on"
@@ -169,9 +176,24 @@ fn monitor(board: &Board, vsock: &Path, console: &Path) -> Command {
             let speed = format!("tsc_early_khz={} no_timer_check", processor_kilohertz());
             command.args(["-append", &speed]);
             command.env("NSM_SIGNER", signer);
+            if let Some(clock) = clock {
+                command.args(["-rtc", &format!("base={}", date_and_time(*clock))]);
+            }
         }
     }
     command
+}
+
+/// As `2026-01-31T12:00:00`, in UTC.
+fn date_and_time(time: SystemTime) -> String {
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = since_1970.expect("a time after 1970").as_secs();
+    let output = Command::new("date")
+        .args(["--utc", &format!("--date=@{seconds}"), "+%FT%T"])
+        .output()
+        .expect("date runs");
+    let text = String::from_utf8(output.stdout).expect("digits");
+    text.trim_end().to_owned()
 }
 
 fn processor_kilohertz() -> u64 {
