@@ -5,10 +5,12 @@ They know it by the measurements of its image alone. What they keep between the 
 
 import os
 import pathlib
+import subprocess
 
 import pyrage
 import pytest
 
+from server import binary
 from test_quorum import NAMES, Endpoint, client, genesis, opened, operators
 
 FOLDER = pathlib.Path(os.environ.get("CLAVIGER_FOLDER", "."))
@@ -51,6 +53,32 @@ def test_unsealing(machine):
     # With the bundle and the credentials of before.
     kms = administrator(machine, identities)
     assert kms.decrypt(CiphertextBlob=(FOLDER / "blob").read_bytes())["Plaintext"] == b"kept"
+
+
+def handover():
+    """Lets the machine beside take over, if it may."""
+    addresses = [f"unix:{FOLDER / name}" for name in ("enclave.sock", "second.sock")]
+    command = [binary(), "handover", "--from", addresses[0], "--to", addresses[1]]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_another_image_gets_nothing(machine):
+    done, printed = handover()
+    assert not done and "its PCR0 is another one" in printed, printed
+    assert machine.health()[0] == 200
+
+
+def test_the_same_image_takes_over(machine):
+    done, printed = handover()
+    assert done and "serves" in printed, printed
+    machine.wait_until_it_serves()
+    names = [*NAMES, "administrator"]
+    identities = {name: pyrage.x25519.Identity.from_str((FOLDER / name).read_text()) for name in names}
+    # With the bundle and the credentials of before.
+    kms = administrator(machine, identities)
+    assert kms.decrypt(CiphertextBlob=(FOLDER / "blob").read_bytes())["Plaintext"] == b"kept"
+    kms.create_key()
 
 
 def administrator(machine, identities):

@@ -186,7 +186,7 @@ fn a_nitro_machine_with_a_clock_that_its_module_contradicts_does_not_serve() {
 }
 
 #[test]
-fn operators_give_a_nitro_machine_its_root_key() {
+fn operators_give_a_nitro_machine_its_root_key_and_another_takes_over() {
     let _turn = one_at_a_time();
     let (Some(debian), Some(qemu)) = (parts::debian(), parts::nitro_qemu()) else {
         return;
@@ -197,7 +197,7 @@ fn operators_give_a_nitro_machine_its_root_key() {
     signer::serve(authority.clone(), &signer);
     let root = authority.certificate_pem().unwrap();
     fs::write(host.file("nsm-ca.pem"), &root).unwrap();
-    let settings = json!({
+    let mut settings = json!({
         "listen": "vsock:any:5000",
         "host": "vsock:3:5001",
         "account": "123456789012",
@@ -214,24 +214,43 @@ fn operators_give_a_nitro_machine_its_root_key() {
         .output()
         .unwrap();
     fs::write(host.file("release.json"), measured.stdout).unwrap();
-    let board = Board::Nitro {
-        qemu,
+    settings["limits"] = json!({ "requests": 1000 });
+    let other_image = host.file("other.eif");
+    fs::write(&other_image, eif(debian, &settings.to_string(), &[])).unwrap();
+    let board = |image| Board::Nitro {
+        qemu: qemu.clone(),
         image,
-        signer,
+        signer: signer.clone(),
         clock: None,
     };
-
-    for step in ["genesis", "unsealing"] {
-        // The key goes with the machine's memory.
-        let mut machine = Machine::boot(&board, &host);
-        host.wait_until_operators_can(&mut machine);
+    let play = |step| {
         suite::pytest_with("test_nitro_operators.py", |command| {
             command
                 .args(["-k", step])
                 .env("CLAVIGER_URL", host.https_url())
                 .env("CLAVIGER_FOLDER", host.file(""));
         });
-    }
+    };
+    let (board, other_board) = (board(image), board(other_image));
+
+    let mut machine = Machine::boot(&board, &host);
+    host.wait_until_operators_can(&mut machine);
+    play("genesis");
+    // The key goes with the machine's memory.
+    drop(machine);
+    let mut machine = Machine::boot(&board, &host);
+    host.wait_until_operators_can(&mut machine);
+    play("unsealing");
+
+    // No other image gets it, but another machine of the same one.
+    let second = Machine::boot_beside(&other_board, &host);
+    second.wait_until_it_says("SEALED");
+    play("another_image");
+    drop(second);
+    let second = Machine::boot_beside(&board, &host);
+    second.wait_until_it_says("SEALED");
+    play("takes_over");
+    assert!(machine.wait().success());
 }
 
 /// The image, with further files for the test alone.

@@ -33,8 +33,33 @@ const MEMORY: &str = "512M";
 pub const INSTANCE: &str = "i-0123456789abcdef0";
 /// Its role.
 pub const ROLE: &str = "arn:aws:iam::123456789012:role/enclaves";
-/// The enclave on it.
-const ENCLAVE: &str = "0123456789abcdef";
+
+/// Where on its host a machine is.
+struct Place {
+    name: &'static str,
+    cid: &'static str,
+    /// Its part of the module id.
+    enclave: &'static str,
+}
+
+const FIRST: Place = Place {
+    name: "enclave",
+    cid: "16",
+    enclave: "0123456789abcdef",
+};
+
+const SECOND: Place = Place {
+    name: "second",
+    cid: "17",
+    enclave: "123456789abcdef0",
+};
+
+impl Place {
+    /// The socket that stands for the machine's port.
+    fn socket(&self) -> String {
+        format!("{}.sock", self.name)
+    }
+}
 
 /// What boots.
 #[derive(Debug)]
@@ -74,13 +99,26 @@ impl Machine {
     ///
     /// When the monitor or the vsock device does not start.
     pub fn boot(board: &Board, host: &Host) -> Self {
-        let socket = host.file("vsock-device.sock");
+        Self::boot_at(board, host, &FIRST)
+    }
+
+    /// Switches on another one on the same host, which may take over from the first.
+    ///
+    /// # Panics
+    ///
+    /// As [`boot`](Self::boot) does.
+    pub fn boot_beside(board: &Board, host: &Host) -> Self {
+        Self::boot_at(board, host, &SECOND)
+    }
+
+    fn boot_at(board: &Board, host: &Host, place: &Place) -> Self {
+        let socket = host.file(&format!("{}-device.sock", place.name));
         let _ = fs::remove_file(&socket);
         let device = Command::new(parts::vsock_device())
             .arg("--socket")
             .arg(&socket)
-            .args(["--cid", "16", "--guest-port"])
-            .arg(format!("5000={}", host.unix("enclave.sock")))
+            .args(["--cid", place.cid, "--guest-port"])
+            .arg(format!("5000={}", host.unix(&place.socket())))
             .arg("--host-port")
             .arg(format!("5001={}", host.unix("host.sock")))
             .arg("--host-port")
@@ -89,9 +127,9 @@ impl Machine {
             .spawn()
             .expect("the vsock device starts");
         wait_for(Duration::from_secs(10), || socket.exists());
-        let console = host.file("console.log");
+        let console = host.file(&format!("{}-console.log", place.name));
         let _ = fs::remove_file(&console);
-        let qemu = monitor(board, &socket, &console)
+        let qemu = monitor(board, place, &socket, &console)
             .stdin(Stdio::null())
             .spawn()
             .expect("qemu starts");
@@ -105,6 +143,20 @@ impl Machine {
     /// What the machine has written to its console.
     pub fn console(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until the machine has written something to its console.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn wait_until_it_says(&self, text: &str) {
+        let says = wait_for(BOOT, || self.console().contains(text));
+        assert!(
+            says,
+            "the machine does not say {text:?}:\n{}",
+            self.console()
+        );
     }
 
     /// Waits until the machine has ended by itself.
@@ -132,7 +184,7 @@ impl Drop for Machine {
     }
 }
 
-fn monitor(board: &Board, vsock: &Path, console: &Path) -> Command {
+fn monitor(board: &Board, place: &Place, vsock: &Path, console: &Path) -> Command {
     let program = match board {
         Board::Stock { .. } => parts::stock_qemu(),
         Board::Nitro { qemu, .. } => qemu,
@@ -166,8 +218,9 @@ fn monitor(board: &Board, vsock: &Path, console: &Path) -> Command {
             ..
         } => {
             let machine = format!(
-                "nitro-enclave,vsock=vsock,id={INSTANCE}-enc{ENCLAVE},parent-id={INSTANCE},\
-                 parent-role={ROLE},acpi=on,rtc=on"
+                "nitro-enclave,vsock=vsock,id={INSTANCE}-enc{},parent-id={INSTANCE},\
+                 parent-role={ROLE},acpi=on,rtc=on",
+                place.enclave
             );
             command.args(["-machine", &machine]);
             command.args(["-L", "/usr/share/qemu", "-L", "/usr/share/seabios"]);
@@ -230,12 +283,9 @@ impl Host {
         let unix = |name: &str| format!("unix:{}", folder.path().join(name).display());
         let proxy = Command::new(crate::claviger())
             .args(["host-proxy", "--listen", &format!("127.0.0.1:{port}")])
-            .args([
-                "--enclave",
-                &unix("enclave.sock"),
-                "--host",
-                &unix("host.sock"),
-            ])
+            .args(["--enclave", &unix(&FIRST.socket())])
+            .args(["--enclave", &unix(&SECOND.socket())])
+            .args(["--host", &unix("host.sock")])
             .args(["--admin", "127.0.0.1:0", "--data"])
             .arg(folder.path().join("data"))
             .stdin(Stdio::null())
