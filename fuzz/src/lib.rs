@@ -13,6 +13,7 @@ mod edit;
 mod image;
 mod link_frame;
 mod policy;
+mod quorum;
 mod recipient;
 mod record;
 mod request;
@@ -23,6 +24,7 @@ pub use document::document;
 pub use image::image;
 pub use link_frame::link_frame;
 pub use policy::policy;
+pub use quorum::quorum;
 pub use recipient::cms;
 pub use record::sealed_record;
 pub use request::request_body;
@@ -40,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("image", image),
     ("link_frame", link_frame),
     ("policy", policy),
+    ("quorum", quorum),
     ("request_body", request_body),
     ("sealed_record", sealed_record),
     ("sigv4_header", sigv4_header),
