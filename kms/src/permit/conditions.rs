@@ -5,6 +5,7 @@
 //! enclave holds only if a verified document came with the call.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use attestation::{Timestamp, VerifiedDocument};
@@ -93,6 +94,8 @@ pub(super) struct Asked<'a> {
     /// The key that is used, if it is one.
     pub(super) key: Option<&'a Key>,
     pub(super) conditions: &'a Conditions<'a>,
+    /// The encryption context by its keys in lower case, once a policy has asked for one of them.
+    context: OnceCell<BTreeMap<String, Vec<&'a str>>>,
 }
 
 impl RequestContext for Asked<'_> {
@@ -121,7 +124,25 @@ impl RequestContext for Asked<'_> {
     }
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Whether the caller may do this to the resource of that name, on these conditions.
+    pub(super) fn new(
+        asking: Asking<'a>,
+        action: &'static str,
+        resource: &'a str,
+        key: Option<&'a Key>,
+        conditions: &'a Conditions<'a>,
+    ) -> Self {
+        Self {
+            asking,
+            action,
+            resource,
+            key,
+            conditions,
+            context: OnceCell::new(),
+        }
+    }
+
     /// The condition keys `kms:…`.
     fn of_kms(&self, name: &str) -> Option<Values<'_>> {
         let asked = self.conditions;
@@ -206,12 +227,17 @@ impl Asked<'_> {
     /// One pair of the encryption context. The names of condition keys have no case, so a pair is
     /// found whatever the case of its key; of several pairs that differ in nothing else, all count.
     fn encryption_context(&self, name: &str) -> Option<Values<'_>> {
-        let pairs = self.conditions.encryption_context?.iter();
-        let values: Vec<_> = pairs
-            .filter(|(key, _)| keys::same(key, name))
-            .map(|(_, value)| Cow::Borrowed(value))
-            .collect();
-        (!values.is_empty()).then_some(Values::Many(values))
+        let context = self.conditions.encryption_context?;
+        let by_key = self.context.get_or_init(|| {
+            let mut by_key = BTreeMap::<_, Vec<_>>::new();
+            for (key, value) in context.iter() {
+                by_key.entry(keys::fold(key)).or_default().push(value);
+            }
+            by_key
+        });
+        by_key
+            .get(name)
+            .map(|values| values.iter().copied().collect())
     }
 
     fn key_spec(&self) -> Option<KeySpec> {

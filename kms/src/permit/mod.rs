@@ -164,13 +164,8 @@ pub(crate) fn may_update_policy(
     key_arn: &str,
     conditions: &Conditions<'_>,
 ) -> bool {
-    let asked = Asked {
-        asking,
-        action: action::PutKeyPolicy::NAME,
-        resource: key_arn,
-        key: None,
-        conditions,
-    };
+    let name = action::PutKeyPolicy::NAME;
+    let asked = Asked::new(asking, name, key_arn, None, conditions);
     policy::allows_policy_update(policy, &asked, key_arn)
 }
 
@@ -187,13 +182,7 @@ pub fn authorize<A: Action, R: Resource>(
 ) -> Result<Permit<A, R>, Denial> {
     let basis = {
         let name = resource.name();
-        let asked = Asked {
-            asking,
-            action: A::NAME,
-            resource: &name,
-            key: resource.key(),
-            conditions,
-        };
+        let asked = Asked::new(asking, A::NAME, &name, resource.key(), conditions);
         decision::decide(&asked, A::grant_operation(), resource.account())
             .map_err(|refusal| Denial::new(A::NAME, &name, asking.principal, refusal))?
     };
