@@ -17,7 +17,7 @@
 //!
 //! A variable without a value matches nothing, so that a negated operator holds, as AWS documents.
 
-use super::context::{RequestContext, present};
+use super::facts::Facts;
 use super::keys;
 use super::operand::{Comparison, Operands, Relation};
 use super::pattern::Case;
@@ -47,10 +47,10 @@ impl Condition {
     }
 
     /// Whether it holds for a request.
-    pub(super) fn holds(&self, request: &dyn RequestContext) -> bool {
-        let values = present(request, &self.key);
+    pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
+        let found = facts.values(&self.key);
         if let Operands::Null(absent) = &self.operands {
-            return absent.contains(&values.is_none());
+            return absent.contains(&found.is_none());
         }
         let Operator {
             quantifier,
@@ -58,21 +58,19 @@ impl Condition {
             if_exists,
             ..
         } = self.operator;
-        let Some(values) = values else {
+        let Some(found) = found else {
             return match quantifier {
                 Quantifier::None => negated || if_exists,
                 Quantifier::All => true,
                 Quantifier::Any => false,
             };
         };
-        let mut matches = values
-            .as_slice()
-            .iter()
-            .map(|value| self.operands.match_value(value, request));
-        match quantifier {
-            Quantifier::None => matches.any(|matches| matches) != negated,
-            Quantifier::All => matches.all(|matches| matches != negated),
-            Quantifier::Any => matches.any(|matches| matches != negated),
+        let matches = self.operands.compare(&found, facts);
+        match (quantifier, negated) {
+            (Quantifier::None | Quantifier::Any, false) => matches.some,
+            (Quantifier::None | Quantifier::All, true) => !matches.some,
+            (Quantifier::All, false) => matches.all,
+            (Quantifier::Any, true) => !matches.all,
         }
     }
 }

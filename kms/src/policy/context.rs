@@ -7,7 +7,8 @@ use crate::name::AccountId;
 /// One request, as policies see it.
 ///
 /// Condition values are asked for one by one, and only when a statement applies as far as its
-/// principals, actions and resources go. So nothing needs to be prepared that no policy asks for.
+/// principals, actions and resources go; each at most once in a decision. So nothing needs to be
+/// prepared that no policy asks for.
 pub trait RequestContext {
     /// Who calls.
     fn caller(&self) -> Caller<'_>;
@@ -73,13 +74,10 @@ impl Values<'_> {
     }
 
     /// The value, if there is exactly one.
-    pub(super) fn single(self) -> Option<String> {
-        match self {
-            Self::One(value) => Some(value.into_owned()),
-            Self::Many(values) => match <[_; 1]>::try_from(values) {
-                Ok([value]) => Some(value.into_owned()),
-                Err(_) => None,
-            },
+    pub(super) fn single(&self) -> Option<&str> {
+        match self.as_slice() {
+            [value] => Some(value),
+            _ => None,
         }
     }
 }
@@ -106,11 +104,4 @@ impl<'a> FromIterator<&'a str> for Values<'a> {
     fn from_iter<I: IntoIterator<Item = &'a str>>(values: I) -> Self {
         Self::Many(values.into_iter().map(Cow::Borrowed).collect())
     }
-}
-
-/// The values of a key, unless there are none.
-pub(super) fn present<'a>(request: &'a dyn RequestContext, key: &str) -> Option<Values<'a>> {
-    request
-        .condition_values(key)
-        .filter(|values| !values.as_slice().is_empty())
 }

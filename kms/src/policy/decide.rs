@@ -6,6 +6,7 @@ use crate::name::AccountId;
 
 use super::context::{CallerKind, RequestContext};
 use super::document::{Effect, Match, Policy, Reach, StatementRef};
+use super::facts::Facts;
 
 /// What policies make of a request, and which statement of which policy does. The caller never
 /// sees the reason; the audit trail does.
@@ -63,7 +64,8 @@ pub fn decide<'p>(
     resource_policy: Option<&'p Policy>,
     identity_policies: impl IntoIterator<Item = (&'p str, &'p Policy)>,
 ) -> Decision<'p> {
-    let by_resource = resource_policy.and_then(|policy| policy.evaluate(request));
+    let facts = Facts::new(request);
+    let by_resource = resource_policy.and_then(|policy| policy.evaluate_on(&facts));
     if let Some(Match {
         effect: Effect::Deny,
         statement,
@@ -77,7 +79,7 @@ pub fn decide<'p>(
     let caller = request.caller();
     let mut by_identity = (caller.kind == CallerKind::Root).then_some(Source::RootUser);
     for (name, policy) in identity_policies {
-        let Some(found) = policy.evaluate(request) else {
+        let Some(found) = policy.evaluate_on(&facts) else {
             continue;
         };
         let by = Source::IdentityPolicy {

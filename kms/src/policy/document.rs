@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::condition::Condition;
 use super::context::RequestContext;
-use super::pattern::{ArnPattern, Case, Pattern};
+use super::facts::Facts;
+use super::pattern::{ArnPattern, Pattern};
 use super::principal::{PrincipalName, Principals};
 
 /// A policy, read and found valid. Cheap to clone.
@@ -94,9 +95,14 @@ impl Policy {
     /// The first statement that denies counts; if there is none, the first that allows it to the
     /// caller directly; if there is none, the first that allows it to the caller's account.
     pub fn evaluate(&self, request: &dyn RequestContext) -> Option<Match<'_>> {
+        self.evaluate_on(&Facts::new(request))
+    }
+
+    /// The same of a request that other policies may have asked about.
+    pub(super) fn evaluate_on(&self, facts: &Facts<'_>) -> Option<Match<'_>> {
         let mut allowed: Option<Match<'_>> = None;
         for (index, statement) in self.0.iter().enumerate() {
-            let Some(reach) = statement.applies(request) else {
+            let Some(reach) = statement.applies(facts) else {
                 continue;
             };
             let found = Match {
@@ -128,27 +134,31 @@ impl Policy {
 
 impl Statement {
     /// Whether it is about a request, and whom it reaches. What costs least is looked at first.
-    fn applies(&self, request: &dyn RequestContext) -> Option<Reach> {
+    fn applies(&self, facts: &Facts<'_>) -> Option<Reach> {
         let reach = match &self.principals {
-            Some(principals) => principals.reach(&request.caller())?,
+            Some(principals) => principals.reach(&facts.caller())?,
             None => Reach::Principal,
         };
-        let action = request.action();
-        let about_action = self
-            .actions
-            .contains(|pattern| pattern.matches(action, Case::Insensitive, request));
-        let about_resource = || {
-            let resource = request.resource();
-            self.resources.as_ref().is_none_or(|resources| {
-                resources.contains(|pattern| pattern.matches(resource, request))
+        let about_action = || {
+            self.actions.contains(|pattern| {
+                let places = pattern.places(facts.action(), facts);
+                places.is_some_and(|places| places.arrived())
             })
         };
-        let applies = about_action
+        let about_resource = || {
+            self.resources.as_ref().is_none_or(|resources| {
+                resources.contains(|pattern| {
+                    let places = pattern.places(facts.resource(), facts);
+                    places.is_some_and(|places| places.arrived())
+                })
+            })
+        };
+        let applies = about_action()
             && about_resource()
             && self
                 .conditions
                 .iter()
-                .all(|condition| condition.holds(request));
+                .all(|condition| condition.holds(facts));
         applies.then_some(reach)
     }
 }

@@ -1,13 +1,16 @@
 //! What the operators of conditions compare with: values of a policy, read once.
 
-use core::net::IpAddr;
+use core::cmp::Reverse;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::context::RequestContext;
+use super::facts::{Facts, Found};
 use super::number;
 use super::pattern::{ArnPattern, Case, Pattern, Syntax};
+use super::texts::Scope;
 
 /// How one number or date is to another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,13 +23,15 @@ pub(super) enum Relation {
 }
 
 impl Relation {
-    fn holds(self, found: i128, expected: i128) -> bool {
+    /// Whether a number or date is so to one at least of several in order.
+    fn holds(self, found: i128, expected: &[i128]) -> bool {
+        let (least, most) = (expected.first(), expected.last());
         match self {
-            Self::Equal => found == expected,
-            Self::Less => found < expected,
-            Self::LessOrEqual => found <= expected,
-            Self::Greater => found > expected,
-            Self::GreaterOrEqual => found >= expected,
+            Self::Equal => expected.binary_search(&found).is_ok(),
+            Self::Less => most.is_some_and(|most| found < *most),
+            Self::LessOrEqual => most.is_some_and(|most| found <= *most),
+            Self::Greater => least.is_some_and(|least| found > *least),
+            Self::GreaterOrEqual => least.is_some_and(|least| found >= *least),
         }
     }
 }
@@ -57,14 +62,13 @@ pub(super) enum Comparison {
     Null,
 }
 
-/// The values of a policy that one comparison is made with.
+/// The values of a policy that one comparison is made with. What can be put in order is.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Operands {
     Text(Case, Box<[Pattern]>),
     Number(Relation, Box<[i128]>),
     Date(Relation, Box<[i128]>),
     Bool(Box<[bool]>),
-    Binary(Box<[Box<[u8]>]>),
     Address(Box<[Network]>),
     Arn(Box<[ArnPattern]>),
     /// Whether the key is to be absent.
@@ -78,8 +82,18 @@ impl Operands {
         values: &[String],
         variables: bool,
     ) -> Option<Self> {
-        fn all<T>(values: &[String], parse: impl Fn(&str) -> Option<T>) -> Option<Box<[T]>> {
+        fn all<T, C: FromIterator<T>>(
+            values: &[String],
+            parse: impl Fn(&str) -> Option<T>,
+        ) -> Option<C> {
             values.iter().map(|value| parse(value)).collect()
+        }
+        fn sorted<T: Ord>(
+            values: &[String],
+            parse: impl Fn(&str) -> Option<T>,
+        ) -> Option<Box<[T]>> {
+            let values: BTreeSet<_> = all(values, parse)?;
+            Some(values.into_iter().collect())
         }
         Some(match comparison {
             Comparison::Text { wildcards, case } => {
@@ -89,53 +103,66 @@ impl Operands {
                 };
                 Self::Text(case, all(values, |value| Pattern::parse(value, syntax))?)
             }
-            Comparison::Number(relation) => Self::Number(relation, all(values, number::decimal)?),
-            Comparison::Date(relation) => Self::Date(relation, all(values, number::date)?),
-            Comparison::Bool => Self::Bool(all(values, boolean)?),
-            Comparison::Binary => Self::Binary(all(values, binary)?),
-            Comparison::Address => Self::Address(all(values, Network::parse)?),
+            Comparison::Number(relation) => {
+                Self::Number(relation, sorted(values, number::decimal)?)
+            }
+            Comparison::Date(relation) => Self::Date(relation, sorted(values, number::date)?),
+            Comparison::Bool => Self::Bool(sorted(values, boolean)?),
+            Comparison::Binary => Self::Text(Case::Sensitive, all(values, binary)?),
+            Comparison::Address => Self::Address(Network::disjoint(all(values, Network::parse)?)),
             Comparison::Arn => Self::Arn(all(values, |value| ArnPattern::parse(value, variables))?),
-            Comparison::Null => Self::Null(all(values, boolean)?),
+            Comparison::Null => Self::Null(sorted(values, boolean)?),
         })
     }
 
-    /// Whether a value of the request matches one of these at least. A value that is not of the
-    /// kind compared matches none.
-    pub(super) fn match_value(&self, value: &str, request: &dyn RequestContext) -> bool {
+    /// Which values of the request match one of these at least. A value that is not of the kind
+    /// compared matches none.
+    pub(super) fn compare(&self, found: &Found<'_>, facts: &Facts<'_>) -> Outcome {
         match self {
-            Self::Text(case, patterns) => patterns
-                .iter()
-                .any(|pattern| pattern.matches(value, *case, request)),
-            Self::Number(relation, expected) => {
-                related(*relation, number::decimal(value), expected)
+            Self::Text(case, patterns) => {
+                let texts = found.texts(*case);
+                let places = patterns.iter().filter_map(|p| p.places(texts, facts));
+                texts.matched(places).outcome()
             }
-            Self::Date(relation, expected) => related(*relation, number::date(value), expected),
-            Self::Bool(expected) => boolean(value).is_some_and(|found| expected.contains(&found)),
-            Self::Binary(expected) => binary(value).is_some_and(|found| expected.contains(&found)),
-            Self::Address(networks) => value
-                .parse()
-                .is_ok_and(|address| networks.iter().any(|network| network.contains(address))),
             Self::Arn(patterns) => {
-                value.starts_with("arn:")
-                    && patterns
-                        .iter()
-                        .any(|pattern| pattern.matches(value, request))
+                let texts = found.texts(Case::Sensitive);
+                let places = patterns.iter().filter_map(|p| p.places(texts, facts));
+                let mut matched = texts.matched(places);
+                let mut arns = texts.places();
+                arns.text("arn:");
+                arns.many(Scope::All);
+                matched.retain(&arns);
+                matched.outcome()
             }
+            Self::Number(relation, expected) => found
+                .numbers()
+                .compare(|found| relation.holds(found, expected)),
+            Self::Date(relation, expected) => found
+                .dates()
+                .compare(|found| relation.holds(found, expected)),
+            Self::Bool(expected) => found.booleans().compare(|found| expected.contains(&found)),
+            Self::Address(networks) => found
+                .addresses()
+                .compare(|found| Network::contain(networks, found)),
             // It asks for the key and not for a value.
-            Self::Null(_) => false,
+            Self::Null(_) => Outcome {
+                some: false,
+                all: false,
+            },
         }
     }
 }
 
-fn related(relation: Relation, found: Option<i128>, expected: &[i128]) -> bool {
-    found.is_some_and(|found| {
-        expected
-            .iter()
-            .any(|expected| relation.holds(found, *expected))
-    })
+/// What a comparison says of several values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Outcome {
+    /// It holds for one at least.
+    pub(super) some: bool,
+    /// It holds for each.
+    pub(super) all: bool,
 }
 
-fn boolean(text: &str) -> Option<bool> {
+pub(super) fn boolean(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
     } else if text.eq_ignore_ascii_case("false") {
@@ -145,16 +172,28 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn binary(text: &str) -> Option<Box<[u8]>> {
-    BASE64.decode(text).ok().map(Into::into)
+/// Bytes in base64. They have one form only, so to compare that is to compare them.
+fn binary(text: &str) -> Option<Pattern> {
+    BASE64.decode(text).ok()?;
+    let syntax = Syntax {
+        wildcards: false,
+        variables: false,
+    };
+    Pattern::parse(text, syntax)
+}
+
+/// An IPv4 address that comes as an IPv6 address is one of IPv4.
+pub(super) fn address(text: &str) -> Option<IpAddr> {
+    text.parse()
+        .ok()
+        .map(|address: IpAddr| address.to_canonical())
 }
 
 /// A range of IP addresses: `203.0.113.0/24`, `2001:db8::/32`. Without a length it is one address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Network {
-    address: IpAddr,
-    /// How many leading bits count.
-    length: u32,
+    first: IpAddr,
+    last: IpAddr,
 }
 
 impl Network {
@@ -165,7 +204,7 @@ impl Network {
         };
         let address: IpAddr = address.parse().ok()?;
         let bits = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length {
+        let length: u32 = match length {
             None => bits,
             Some(length) => {
                 let digits = length.bytes().all(|byte| byte.is_ascii_digit());
@@ -175,19 +214,37 @@ impl Network {
                     .filter(|length| digits && *length <= bits)?
             }
         };
-        Some(Self { address, length })
+        Some(match address {
+            IpAddr::V4(address) => {
+                let (address, rest) = (address.to_bits(), u32::MAX.checked_shr(length));
+                let rest = rest.unwrap_or(0);
+                Self {
+                    first: Ipv4Addr::from_bits(address & !rest).into(),
+                    last: Ipv4Addr::from_bits(address | rest).into(),
+                }
+            }
+            IpAddr::V6(address) => {
+                let (address, rest) = (address.to_bits(), u128::MAX.checked_shr(length));
+                let rest = rest.unwrap_or(0);
+                Self {
+                    first: Ipv6Addr::from_bits(address & !rest).into(),
+                    last: Ipv6Addr::from_bits(address | rest).into(),
+                }
+            }
+        })
     }
 
-    fn contains(self, address: IpAddr) -> bool {
-        // The bits that differ lie all behind the prefix.
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                (network.to_bits() ^ address.to_bits()).leading_zeros() >= self.length
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                (network.to_bits() ^ address.to_bits()).leading_zeros() >= self.length
-            }
-            _ => false,
-        }
+    /// In order, without those that lie in others. Networks never overlap otherwise.
+    fn disjoint(mut networks: Vec<Self>) -> Box<[Self]> {
+        networks.sort_by_key(|network| (network.first, Reverse(network.last)));
+        networks.dedup_by(|inner, outer| inner.last <= outer.last);
+        networks.into()
+    }
+
+    /// Whether an address is in one of several disjoint networks.
+    fn contain(networks: &[Self], address: IpAddr) -> bool {
+        let before = networks.partition_point(|network| network.first <= address);
+        let nearest = before.checked_sub(1).and_then(|at| networks.get(at));
+        nearest.is_some_and(|network| address <= network.last)
     }
 }

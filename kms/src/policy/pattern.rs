@@ -5,10 +5,9 @@
 //! `${?}` and `${$}` are the characters themselves. A value that a variable brings in is taken
 //! literally, wildcards and all.
 
-use std::borrow::Cow;
-
-use super::context::{RequestContext, Values};
+use super::facts::Facts;
 use super::keys;
+use super::texts::{Places, Scope, Texts};
 
 /// What is special in a text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,39 +58,36 @@ impl Pattern {
         Some(Self(atoms.into()))
     }
 
-    /// Whether a text of the request matches. A variable without a value matches nothing.
-    pub(super) fn matches(&self, text: &str, case: Case, request: &dyn RequestContext) -> bool {
-        match self.resolve(request) {
-            Some(atoms) => matches(&atoms, text, case),
-            None => false,
-        }
+    /// Where it leads in texts of the request. A variable without a value leads nowhere.
+    pub(super) fn places<'t>(&self, texts: &'t Texts, facts: &Facts<'_>) -> Option<Places<'t>> {
+        let mut places = texts.places();
+        self.go_on(&mut places, Scope::All, facts).then_some(places)
     }
 
-    /// The atoms with values in place of variables.
-    fn resolve(&self, request: &dyn RequestContext) -> Option<Cow<'_, [Atom]>> {
-        if !self.0.iter().any(|atom| matches!(atom, Atom::Variable(_))) {
-            return Some(Cow::Borrowed(&self.0));
-        }
-        let value = |atom: &Atom| match atom {
-            Atom::Variable(variable) => variable.value(request).map(Atom::Text),
-            atom => Some(atom.clone()),
-        };
-        self.0
-            .iter()
-            .map(value)
-            .collect::<Option<_>>()
-            .map(Cow::Owned)
+    fn go_on(&self, places: &mut Places<'_>, scope: Scope, facts: &Facts<'_>) -> bool {
+        self.0.iter().all(|atom| match atom {
+            Atom::Text(text) => places.text(text),
+            Atom::One => places.one(scope),
+            Atom::Many => places.many(scope),
+            Atom::Variable(variable) => variable.go_on(places, scope, facts),
+        })
     }
 }
 
 impl Variable {
-    /// Its one value in the request, or the default. A key with several values has none here.
-    fn value(&self, request: &dyn RequestContext) -> Option<Box<str>> {
-        let value = request
-            .condition_values(&self.key)
-            .and_then(Values::single)
-            .map(Into::into);
-        value.or_else(|| self.default.clone())
+    /// Goes on by its one value in the request, or the default. A key with several values has none
+    /// here.
+    fn go_on(&self, places: &mut Places<'_>, scope: Scope, facts: &Facts<'_>) -> bool {
+        let fits = |text: &str| scope == Scope::All || !text.contains(':');
+        let found = facts.values(&self.key);
+        match (
+            found.as_ref().and_then(|found| found.single()),
+            &self.default,
+        ) {
+            (Some(value), _) => fits(value) && places.variable(&self.key, value),
+            (None, Some(default)) => fits(default) && places.text(default),
+            (None, None) => false,
+        }
     }
 }
 
@@ -174,62 +170,6 @@ fn variable(text: &str) -> Option<(Meaning, &str)> {
     Some((Meaning::Variable(Variable { key, default }), after))
 }
 
-/// Compares a text with atoms, none of which is a variable.
-///
-/// After a mismatch, only the last `Many` passed is tried with one character more: what an earlier
-/// one took can stay as it is. So the steps are at most the product of the two lengths.
-fn matches(atoms: &[Atom], text: &str, case: Case) -> bool {
-    let (mut left, mut rest) = (atoms, text);
-    let mut retry: Option<(&[Atom], &str)> = None;
-    loop {
-        let step = match left.split_first() {
-            None if rest.is_empty() => return true,
-            None => None,
-            Some((Atom::Many, [])) => return true,
-            Some((Atom::Many, after)) => {
-                retry = Some((after, rest));
-                Some((after, rest))
-            }
-            Some((Atom::One, after)) => without_first(rest).map(|rest| (after, rest)),
-            Some((Atom::Text(literal), after)) => {
-                strip_prefix(rest, literal, case).map(|rest| (after, rest))
-            }
-            Some((Atom::Variable(_), _)) => return false,
-        };
-        let step = step.or_else(|| {
-            let (after, from) = retry?;
-            let from = without_first(from)?;
-            retry = Some((after, from));
-            retry
-        });
-        match step {
-            Some(next) => (left, rest) = next,
-            None => return false,
-        }
-    }
-}
-
-fn without_first(text: &str) -> Option<&str> {
-    let mut characters = text.chars();
-    characters.next()?;
-    Some(characters.as_str())
-}
-
-fn strip_prefix<'t>(text: &'t str, prefix: &str, case: Case) -> Option<&'t str> {
-    match case {
-        Case::Sensitive => text.strip_prefix(prefix),
-        Case::Insensitive => {
-            let mut characters = text.chars();
-            let same = prefix.chars().all(|expected| {
-                characters.next().is_some_and(|found| {
-                    found == expected || found.to_lowercase().eq(expected.to_lowercase())
-                })
-            });
-            same.then_some(characters.as_str())
-        }
-    }
-}
-
 /// A pattern of ARNs: `*` and `?` stay within one of the six parts between colons.
 ///
 /// A pattern of fewer parts ends with one that may match across colons, so `arn:aws:kms:*` matches
@@ -253,13 +193,15 @@ impl ArnPattern {
         ))
     }
 
-    /// Whether an ARN of the request, or the `*` of an action without a resource, matches.
-    pub(super) fn matches(&self, arn: &str, request: &dyn RequestContext) -> bool {
-        let parts = arn.splitn(self.0.len(), ':');
-        parts.clone().count() == self.0.len()
-            && parts
-                .zip(&self.0)
-                .all(|(text, pattern)| pattern.matches(text, Case::Sensitive, request))
+    /// Where it leads in texts of the request: ARNs, or the `*` of an action without a resource.
+    pub(super) fn places<'t>(&self, texts: &'t Texts, facts: &Facts<'_>) -> Option<Places<'t>> {
+        let mut places = texts.places();
+        let (last, parts) = self.0.split_last()?;
+        let leads = parts
+            .iter()
+            .all(|part| part.go_on(&mut places, Scope::Part, facts) && places.text(":"))
+            && last.go_on(&mut places, Scope::All, facts);
+        leads.then_some(places)
     }
 }
 

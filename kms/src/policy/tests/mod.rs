@@ -1,6 +1,7 @@
 //! Tests of the whole: documents read and evaluated.
 
 mod conditions;
+mod cost;
 mod decisions;
 mod evaluation;
 mod grammar;

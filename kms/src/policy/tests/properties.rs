@@ -312,6 +312,13 @@ fn request() -> impl Strategy<Value = Request> {
     })
 }
 
+/// A text of many pieces; every other one an ARN.
+fn long(pieces: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
+    let start = select(["", "arn:"].as_slice());
+    (start, vec(select(pieces), 0..most))
+        .prop_map(|(start, pieces)| [start, &pieces.concat()].concat())
+}
+
 fn answer(policy: &Policy, request: &Request) -> naive::Answer {
     policy.evaluate(request).map(|found| {
         let (effect, reach) = (format!("{:?}", found.effect), format!("{:?}", found.reach));
@@ -378,6 +385,32 @@ proptest! {
         }});
         let policy = Policy::identity_policy(&document.to_string()).unwrap();
         let request = Request::of_user(ACCOUNT, "alice").with("k:text", &[&text]);
+        prop_assert_eq!(answer(&policy, &request), naive::evaluate(&document, &request));
+    }
+
+    #[test]
+    fn long_texts_match_long_patterns_as_in_the_table_of_all_beginnings(
+        set in select(["", "ForAllValues:", "ForAnyValue:"].as_slice()),
+        operator in select([
+            "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringLike",
+            "StringNotLike", "ArnLike", "ArnNotLike",
+        ].as_slice()),
+        patterns in vec(long(&[
+            "*", "?", "a", "aa", "ab", "b", "é", ":", "arn:", "${k:value}", "${k:none, 'a'}", "${k:b}",
+        ], 12), 1..4),
+        texts in vec(long(&["a", "a", "aaa", "b", "A", "é", ":"], 120), 1..4),
+        value in long(&["a", "a", "aaa", "b", ":"], 40),
+    ) {
+        let document = json!({"Version": "2012-10-17", "Statement": {
+            "Effect": "Allow", "Action": "*", "Resource": "*",
+            "Condition": {format!("{set}{operator}"): {"k:text": patterns}},
+        }});
+        let policy = Policy::identity_policy(&document.to_string()).unwrap();
+        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+        let request = Request::of_user(ACCOUNT, "alice")
+            .with("k:text", &texts)
+            .with("k:value", &[&value])
+            .with("k:b", &["b"]);
         prop_assert_eq!(answer(&policy, &request), naive::evaluate(&document, &request));
     }
 
