@@ -77,6 +77,18 @@ impl Endpoint {
         &self.authority
     }
 
+    /// How its certificate is checked, if it speaks HTTPS.
+    pub(crate) fn tls(&self) -> Option<&Arc<rustls::ClientConfig>> {
+        self.tls.as_ref()
+    }
+
+    /// The name that its certificate must have.
+    pub(crate) fn server_name(&self) -> Result<ServerName<'static>, ClientError> {
+        let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
+        ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+            .map_err(|_| ClientError::HostName)
+    }
+
     /// Sends one request and reads the whole answer.
     ///
     /// # Errors
@@ -97,11 +109,8 @@ impl Endpoint {
         match &self.tls {
             None => exchange(tcp, request).await,
             Some(config) => {
-                let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
-                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
-                    .map_err(|_| ClientError::HostName)?;
                 let stream = TlsConnector::from(config.clone())
-                    .connect(name, tcp)
+                    .connect(self.server_name()?, tcp)
                     .await?;
                 exchange(stream, request).await
             }
@@ -191,6 +200,19 @@ impl Client {
     }
 
     fn signed(&self, operation: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, ClientError> {
+        let mut request = Request::builder().method(Method::POST).uri("/");
+        for (name, value) in self.signed_headers(operation, &body)? {
+            request = request.header(name, value);
+        }
+        Ok(request.body(Full::from(body))?)
+    }
+
+    /// The headers of a call, those that sign it among them: all but `content-length`.
+    pub(crate) fn signed_headers(
+        &self,
+        operation: &str,
+        body: &[u8],
+    ) -> Result<Vec<(String, String)>, ClientError> {
         let target = format!("TrentService.{operation}");
         let headers = [
             ("host", self.endpoint.authority.as_str()),
@@ -219,17 +241,17 @@ impl Client {
             "POST",
             &uri,
             headers.iter().copied(),
-            SignableBody::Bytes(&body),
+            SignableBody::Bytes(body),
         )
         .map_err(|error| ClientError::Signing(error.to_string()))?;
         let (instructions, _signature) = sign(signable, &parameters)
             .map_err(|error| ClientError::Signing(error.to_string()))?
             .into_parts();
-        let mut request = Request::builder().method(Method::POST).uri("/");
-        for (name, value) in headers.into_iter().chain(instructions.headers()) {
-            request = request.header(name, value);
-        }
-        Ok(request.body(Full::from(body))?)
+        Ok(headers
+            .into_iter()
+            .chain(instructions.headers())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn host_proxy(options: HostProxyOptions) -> ExitCode {
 }
 
 /// Resolves when standard input closes, if that is what to wait for.
-async fn parent_ended(by_stdin: bool) {
+pub(crate) async fn parent_ended(by_stdin: bool) {
     if !by_stdin {
         return std::future::pending().await;
     }

@@ -43,6 +43,11 @@ impl Process {
         self.child.stdout.take()
     }
 
+    /// Its number, as long as it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Why it has ended, if it has.
     pub(crate) fn has_ended(&mut self) -> io::Result<Option<StartError>> {
         let status = self.child.try_wait()?;

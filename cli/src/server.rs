@@ -175,34 +175,15 @@ impl Server {
         let text = enclave_configuration(&options, &data, &enclave_address, &host_address)?;
         write_private(&configuration, &text)?;
 
-        let listen = options.listen.to_string();
-        let admin = options.admin.to_string();
-        let folder = data.0.to_string_lossy();
-        let mut host_proxy = Process::start(
-            "host-proxy",
-            &[
-                "--listen",
-                &listen,
-                "--admin",
-                &admin,
-                "--enclave",
-                &enclave_address,
-                "--host",
-                &host_address,
-                "--data",
-                &folder,
-                // The enclave has drained before the host proxy is stopped.
-                "--drain-seconds",
-                "1",
-            ],
-            data.log(options.log)?,
-        )?;
-        let (listen, admin) = match timeout(START_LIMIT, addresses(&mut host_proxy)).await {
-            Ok(Ok(Some(addresses))) => addresses,
-            Ok(Err(error)) => return Err(error.into()),
-            Ok(Ok(None)) => return Err(host_proxy.ended().await),
-            Err(_) => return Err(StartError::NotHealthy),
+        let host_proxy = HostProxyPlaces {
+            listen: options.listen,
+            admin: options.admin,
+            enclave: &enclave_address,
+            host: &host_address,
+            data: &data.0,
         };
+        let log = data.log(options.log)?;
+        let (host_proxy, listen, admin) = start_host_proxy(&host_proxy, log).await?;
         let configuration = configuration.to_string_lossy();
         let log = data.log(options.log)?;
         let enclave = Process::start("enclave", &["--config", &configuration], log)?;
@@ -231,6 +212,11 @@ impl Server {
     /// Where the host proxy answers `/healthz` and `/metrics`.
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// The ids of the enclave's process and of the host proxy's, as long as they run.
+    pub(crate) fn process_ids(&self) -> (Option<u32>, Option<u32>) {
+        (self.enclave.id(), self.host_proxy.id())
     }
 
     /// Waits until one of the processes ends by itself.
@@ -304,6 +290,50 @@ fn enclave_configuration(
         "limits": { "shutdown_milliseconds": DRAIN.as_millis() },
         "seed": options.seed,
     }))?)
+}
+
+/// Where a host proxy listens, whom it connects, and where it keeps things.
+pub(crate) struct HostProxyPlaces<'a> {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) enclave: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) data: &'a Path,
+}
+
+/// Starts a host proxy and waits until it listens; gives its addresses for clients and operators.
+pub(crate) async fn start_host_proxy(
+    places: &HostProxyPlaces<'_>,
+    log: Stdio,
+) -> Result<(Process, SocketAddr, SocketAddr), StartError> {
+    let listen = places.listen.to_string();
+    let admin = places.admin.to_string();
+    let folder = places.data.to_string_lossy();
+    let mut host_proxy = Process::start(
+        "host-proxy",
+        &[
+            "--listen",
+            &listen,
+            "--admin",
+            &admin,
+            "--enclave",
+            places.enclave,
+            "--host",
+            places.host,
+            "--data",
+            &folder,
+            // The enclave has drained before the host proxy is stopped.
+            "--drain-seconds",
+            "1",
+        ],
+        log,
+    )?;
+    match timeout(START_LIMIT, addresses(&mut host_proxy)).await {
+        Ok(Ok(Some((listen, admin)))) => Ok((host_proxy, listen, admin)),
+        Ok(Err(error)) => Err(error.into()),
+        Ok(Ok(None)) => Err(host_proxy.ended().await),
+        Err(_) => Err(StartError::NotHealthy),
+    }
 }
 
 /// The addresses that the host proxy prints once it is bound.
