@@ -11,6 +11,7 @@
 
 pub mod attest;
 pub mod backup;
+pub mod bench;
 pub mod client;
 pub mod credentials;
 pub mod demo;
@@ -62,6 +63,8 @@ enum Command {
     Backup(backup::BackupOptions),
     /// Make the record store of a new host from a backup
     Restore(backup::RestoreOptions),
+    /// Measure how fast the server is, and how close to what the processor allows
+    Bench(bench::Options),
     /// Build enclave images, and print their measurements
     #[command(subcommand)]
     Image(image::Command),
@@ -71,6 +74,9 @@ enum Command {
     /// Run the host proxy process (started by `dev`)
     #[command(hide = true)]
     HostProxy(part::HostProxyOptions),
+    /// Run a server in the enclave's place that only speaks HTTP (started by `bench`)
+    #[command(hide = true)]
+    BareEnclave(bench::bare::BareOptions),
 }
 
 /// Runs the command line and says how it ended.
@@ -87,9 +93,11 @@ pub fn main() -> ExitCode {
         Command::Handover(options) => runtime(handover::run(options)),
         Command::Backup(options) => backup::back_up(options),
         Command::Restore(options) => backup::restore(options),
+        Command::Bench(options) => runtime(bench::run(options)),
         Command::Image(command) => image::run(command),
         Command::Enclave(options) => return part::enclave(options),
         Command::HostProxy(options) => return part::host_proxy(options),
+        Command::BareEnclave(options) => return bench::bare::bare_enclave(options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,141 @@
+//! The cryptography of a call, called directly: what no server can do without.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING,
+    EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
+use aws_lc_rs::{digest, hmac, rand};
+use kms::crypto::{Label, Nonce, SecretKey, seal};
+
+use super::load::processor_time;
+use super::scenario::{Cryptography, Scenario};
+use crate::Failure;
+use crate::random::system_random;
+
+/// Bytes of a canonical request, and of the string to sign.
+const CANONICAL: [u8; 420] = [b'c'; 420];
+const TO_SIGN: [u8; 150] = [b's'; 150];
+
+/// Bytes of additional data of a ciphertext: header and encryption context.
+const ADDITIONAL: [u8; 100] = [b'a'; 100];
+
+/// Bytes that the signatures of a document cover: its payload, and each certificate.
+const PAYLOAD: [u8; 4400] = [b'p'; 4400];
+const CERTIFICATE: [u8; 500] = [b'x'; 500];
+
+/// How many calls pass between two looks at the clock.
+const BATCH: u32 = 8;
+
+/// Keys to compute with.
+pub(super) struct Floor {
+    signing_key: hmac::Key,
+    backing_key: SecretKey,
+    recipient: OaepPublicEncryptingKey,
+    attester: UnparsedPublicKey<Vec<u8>>,
+    payload_signature: Vec<u8>,
+    certificate_signature: Vec<u8>,
+    signer: EcdsaKeyPair,
+}
+
+impl Floor {
+    /// With a recipient's public key, DER.
+    pub(super) fn new(recipient: &[u8]) -> Result<Self, Failure> {
+        let random = SystemRandom::new();
+        let attester = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?;
+        let sign = |message: &[u8]| attester.sign(&random, message);
+        Ok(Self {
+            signing_key: hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]),
+            backing_key: SecretKey::generate(&mut system_random()),
+            recipient: OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(recipient)?)?,
+            payload_signature: sign(&PAYLOAD)?.as_ref().to_vec(),
+            certificate_signature: sign(&CERTIFICATE)?.as_ref().to_vec(),
+            attester: UnparsedPublicKey::new(
+                &ECDSA_P384_SHA384_FIXED,
+                attester.public_key().as_ref().to_vec(),
+            ),
+            signer: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?,
+        })
+    }
+
+    /// Computes for about this long what the calls of a scenario have to; gives the processor time
+    /// of all that, and for how many calls it was.
+    pub(super) fn measure(
+        &self,
+        scenario: Scenario,
+        time: Duration,
+    ) -> Result<(Duration, u32), Failure> {
+        let parts = scenario.parts();
+        let begun = processor_time()?;
+        let mut calls = 0;
+        loop {
+            for _ in 0..BATCH {
+                for (part, times) in &parts {
+                    let cryptography = part.cryptography();
+                    for _ in 0..*times {
+                        self.compute(&cryptography)?;
+                        calls += 1;
+                    }
+                }
+            }
+            let used = processor_time()?.saturating_sub(begun);
+            if used >= time {
+                return Ok((used, calls));
+            }
+        }
+    }
+
+    fn compute(&self, call: &Cryptography) -> Result<(), Failure> {
+        // The signature, with the signing key of the day at hand.
+        let body = vec![b'b'; call.body];
+        black_box(digest::digest(&digest::SHA256, black_box(&body)));
+        black_box(digest::digest(&digest::SHA256, black_box(&CANONICAL)));
+        black_box(hmac::sign(&self.signing_key, black_box(&TO_SIGN)));
+
+        let mut data_key = [0; 32];
+        if call.data_key {
+            rand::fill(&mut data_key)?;
+        }
+        if let Some(length) = call.sealed {
+            let mut nonce = [0; Nonce::LEN];
+            rand::fill(&mut nonce)?;
+            let nonce = Nonce::from_bytes(nonce);
+            let mut text = vec![7; length];
+            seal(
+                &self.backing_key,
+                Label::Message,
+                nonce,
+                &ADDITIONAL,
+                &mut text,
+                0,
+            );
+            black_box(text);
+        }
+        if let Some(verifications) = call.verifications {
+            match verifications {
+                // The document is known by its hash.
+                0 => drop(black_box(digest::digest(
+                    &digest::SHA256,
+                    black_box(&PAYLOAD),
+                ))),
+                _ => self.attester.verify(&PAYLOAD, &self.payload_signature)?,
+            }
+            for _ in 1..verifications {
+                self.attester
+                    .verify(&CERTIFICATE, &self.certificate_signature)?;
+            }
+            let mut sealed = vec![0; self.recipient.ciphertext_size()];
+            self.recipient
+                .encrypt(&OAEP_SHA256_MGF1SHA256, &data_key, &mut sealed, None)?;
+            black_box(sealed);
+        }
+        if call.signs {
+            black_box(self.signer.sign(&SystemRandom::new(), &TO_SIGN)?);
+        }
+        Ok(())
+    }
+}

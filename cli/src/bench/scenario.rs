@@ -1,0 +1,195 @@
+//! What is measured: which calls, and what each of them has to compute at least.
+
+/// A kind of load.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scenario {
+    GenerateDataKey,
+    AttestedSameDocument,
+    AttestedLeafKnown,
+    AttestedAuthoritiesKnown,
+    AttestedCold,
+    Decrypt,
+    DecryptLarge,
+    Encrypt,
+    DescribeKey,
+    Sign,
+    Mixed,
+}
+
+/// What a call has to compute at least, whoever writes the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Cryptography {
+    /// Bytes of the request's body, which its signature covers.
+    pub(super) body: usize,
+    /// Bytes encrypted or decrypted under a key derived for them.
+    pub(super) sealed: Option<usize>,
+    /// Whether a data key is drawn.
+    pub(super) data_key: bool,
+    /// P-384 signatures to verify, if a document came along.
+    pub(super) verifications: Option<usize>,
+    /// Whether P-256 signs.
+    pub(super) signs: bool,
+}
+
+/// Bytes of a body with a document of the simulated NSM in it.
+const ATTESTED_BODY: usize = 6500;
+
+/// Bytes of what a large Decrypt decrypts: the most that KMS encrypts directly.
+pub(super) const LARGE: usize = 4096;
+
+/// The mixed load: how often each kind comes, of twenty.
+pub(super) const MIXED: [(Scenario, usize); 6] = [
+    (Scenario::Decrypt, 8),
+    (Scenario::GenerateDataKey, 6),
+    (Scenario::Encrypt, 2),
+    (Scenario::AttestedLeafKnown, 2),
+    (Scenario::DescribeKey, 1),
+    (Scenario::Sign, 1),
+];
+
+impl Scenario {
+    /// All of them, in the order in which they are shown.
+    pub(super) const ALL: [Self; 11] = [
+        Self::GenerateDataKey,
+        Self::AttestedSameDocument,
+        Self::AttestedLeafKnown,
+        Self::AttestedAuthoritiesKnown,
+        Self::AttestedCold,
+        Self::Decrypt,
+        Self::DecryptLarge,
+        Self::Encrypt,
+        Self::DescribeKey,
+        Self::Sign,
+        Self::Mixed,
+    ];
+
+    /// What `--only` takes.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::GenerateDataKey => "generate-data-key",
+            Self::AttestedSameDocument => "attested-same-document",
+            Self::AttestedLeafKnown => "attested-leaf-known",
+            Self::AttestedAuthoritiesKnown => "attested-authorities-known",
+            Self::AttestedCold => "attested-cold",
+            Self::Decrypt => "decrypt",
+            Self::DecryptLarge => "decrypt-4k",
+            Self::Encrypt => "encrypt",
+            Self::DescribeKey => "describe-key",
+            Self::Sign => "sign-p256",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// The operation it calls; that of a mixed load is for each of its parts to say.
+    pub(super) const fn operation(self) -> &'static str {
+        match self {
+            Self::GenerateDataKey
+            | Self::AttestedSameDocument
+            | Self::AttestedLeafKnown
+            | Self::AttestedAuthoritiesKnown
+            | Self::AttestedCold
+            | Self::Mixed => "GenerateDataKey",
+            Self::Decrypt | Self::DecryptLarge => "Decrypt",
+            Self::Encrypt => "Encrypt",
+            Self::DescribeKey => "DescribeKey",
+            Self::Sign => "Sign",
+        }
+    }
+
+    /// The kinds of call in it, and how often each comes.
+    pub(super) fn parts(self) -> Vec<(Self, usize)> {
+        match self {
+            Self::Mixed => MIXED.to_vec(),
+            single => vec![(single, 1)],
+        }
+    }
+
+    /// Whether a request may be sent again without becoming another kind of load.
+    pub(super) const fn is_repeatable(self) -> bool {
+        !matches!(
+            self,
+            Self::AttestedLeafKnown
+                | Self::AttestedAuthoritiesKnown
+                | Self::AttestedCold
+                | Self::Mixed
+        )
+    }
+
+    /// What a call of it has to compute; that of a mixed load is for each of its parts to say.
+    pub(super) fn cryptography(self) -> Cryptography {
+        let call = Cryptography {
+            body: 160,
+            sealed: Some(32),
+            data_key: false,
+            verifications: None,
+            signs: false,
+        };
+        let data_key = Cryptography {
+            data_key: true,
+            ..call
+        };
+        let attested = Cryptography {
+            body: ATTESTED_BODY,
+            ..data_key
+        };
+        let with = |verifications| Cryptography {
+            verifications: Some(verifications),
+            ..attested
+        };
+        match self {
+            Self::GenerateDataKey | Self::Mixed => data_key,
+            Self::AttestedSameDocument => with(0),
+            Self::AttestedLeafKnown => with(1),
+            Self::AttestedAuthoritiesKnown => with(2),
+            Self::AttestedCold => with(5),
+            Self::Decrypt | Self::Encrypt => call,
+            Self::DecryptLarge => Cryptography {
+                body: LARGE * 4 / 3 + 160,
+                sealed: Some(LARGE),
+                ..call
+            },
+            Self::DescribeKey => Cryptography {
+                sealed: None,
+                ..call
+            },
+            Self::Sign => Cryptography {
+                sealed: None,
+                signs: true,
+                ..call
+            },
+        }
+    }
+}
+
+impl std::str::FromStr for Scenario {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|scenario| scenario.name() == text)
+            .ok_or_else(|| {
+                let names: Vec<_> = Self::ALL.map(Self::name).into();
+                format!("there are: {}", names.join(", "))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_names_one_scenario() {
+        for scenario in Scenario::ALL {
+            assert_eq!(scenario.name().parse(), Ok(scenario));
+        }
+        assert!("fast".parse::<Scenario>().unwrap_err().contains("mixed"));
+    }
+
+    #[test]
+    fn the_mixed_load_is_of_twenty_single_calls() {
+        assert_eq!(MIXED.iter().map(|(_, times)| times).sum::<usize>(), 20);
+        assert!(MIXED.iter().all(|(part, _)| *part != Scenario::Mixed));
+    }
+}
