@@ -6,12 +6,15 @@
 //! server that only speaks HTTP behind the same relay ([`bare`]). The ratios are the result.
 
 pub(crate) mod bare;
+mod chart;
 mod connection;
 mod documents;
 mod floor;
 mod load;
 mod measure;
+mod population;
 mod progress;
+mod report;
 mod requests;
 mod result;
 mod scenario;
@@ -74,6 +77,9 @@ pub struct Options {
     /// Measure over TLS only
     #[arg(long)]
     tls: bool,
+    /// KMS keys in the server beside the few it needs; requests use them in turns
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    keys: u32,
     /// How often Claviger and the floors take turns [default: 3, with --quick 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
@@ -86,6 +92,9 @@ pub struct Options {
     /// Compare with the results of an earlier run
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// Draw the results into an HTML file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// Measures, and shows the results.
@@ -107,8 +116,10 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         results = measure(&options) => results?,
     };
     if let Some(path) = &options.json {
-        fs::write(path, serde_json::to_vec_pretty(&results)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        write(path, &serde_json::to_vec_pretty(&results)?)?;
+    }
+    if let Some(path) = &options.report {
+        write(path, report::html(&results).as_bytes())?;
     }
     print(&table::show(&results, &style))?;
     if let Some(earlier) = earlier {
@@ -130,6 +141,7 @@ async fn measure(options: &Options) -> Result<Results, Failure> {
         }
         .to_owned(),
         began: attest::now().as_secs(),
+        keys: options.keys,
         rounds,
         seconds: time.as_secs_f64(),
         machine: Machine::here(),
@@ -146,7 +158,7 @@ async fn measure(options: &Options) -> Result<Results, Failure> {
         if plans.is_empty() {
             continue;
         }
-        let (mut servers, mut requests, recipient) = Servers::start(tls).await?;
+        let (mut servers, mut requests, recipient) = Servers::start(tls, options.keys).await?;
         let measuring = move || {
             let floor = Floor::new(&recipient)?;
             let mut measurements = Vec::new();
@@ -210,6 +222,10 @@ impl Options {
             })
             .collect()
     }
+}
+
+fn write(path: &Path, text: &[u8]) -> Result<(), Failure> {
+    Ok(fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
 fn read(path: &Path) -> Result<Results, Failure> {

@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::documents::Documents;
+use super::population::Population;
 use super::scenario::{LARGE, Scenario};
 use crate::Failure;
 use crate::client::{Client, Endpoint};
@@ -20,6 +21,9 @@ const REPEATED: usize = 256;
 
 /// How many ciphertexts are decrypted in turns.
 const CIPHERTEXTS: usize = 16;
+
+/// How far apart the keys of two requests are, in their order: a prime.
+const STRIDE: usize = 7919;
 
 /// How the requests name themselves, before the number of their scenario. What answers without
 /// understanding them finds its answer by this, see [`super::bare`].
@@ -58,7 +62,12 @@ impl Supply {
 /// What makes requests to a server that has been set up for them.
 pub(super) struct Requests {
     client: Client,
+    /// Calls with the rights of its policy and of a grant.
+    grantee: Client,
     documents: Documents,
+    /// Those that are used in turns.
+    keys: Vec<String>,
+    /// The one that ciphertexts are of, and the grants.
     key: String,
     signing_key: String,
     ciphertexts: Vec<Value>,
@@ -74,13 +83,16 @@ impl Requests {
     /// When the server refuses.
     pub(super) async fn set_up(
         endpoint: &Endpoint,
-        credentials: &Credentials,
+        population: &Population,
         documents: Documents,
     ) -> Result<Self, Failure> {
-        let client = Client::new(endpoint.clone(), credentials.clone(), REGION);
+        let client =
+            |credentials: &Credentials| Client::new(endpoint.clone(), credentials.clone(), REGION);
         let mut this = Self {
-            client,
+            client: client(&population.administrator),
+            grantee: client(&population.grantee),
             documents,
+            keys: population.key_ids().collect(),
             key: String::new(),
             signing_key: String::new(),
             ciphertexts: Vec::new(),
@@ -88,6 +100,16 @@ impl Requests {
             calls: 0,
         };
         this.key = this.create_key(&json!({})).await?;
+        if this.keys.is_empty() {
+            this.keys.push(this.key.clone());
+        }
+        for grantee in population.grantees() {
+            let input = json!({
+                "KeyId": this.key, "GranteePrincipal": grantee, "Operations": ["GenerateDataKey"],
+                "Constraints": { "EncryptionContextSubset": { "purpose": "bench" } },
+            });
+            this.call("CreateGrant", &input).await?;
+        }
         let signing = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY" });
         this.signing_key = this.create_key(&signing).await?;
         for number in 0..CIPHERTEXTS {
@@ -149,7 +171,11 @@ impl Requests {
         let input = self.input(scenario, number, document)?;
         let body = serde_json::to_vec(&input)?;
         let mut request = b"POST / HTTP/1.1\r\n".to_vec();
-        let signed = self.client.signed_headers(scenario.operation(), &body)?;
+        let client = match scenario {
+            Scenario::ByGrant => &self.grantee,
+            _ => &self.client,
+        };
+        let signed = client.signed_headers(scenario.operation(), &body)?;
         for (name, value) in signed {
             request.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
@@ -175,6 +201,8 @@ impl Requests {
                 "EncryptionContext": context(number),
             })
         };
+        // Far apart, so that each is another part of the state.
+        let key = self.keys.get(number * STRIDE % self.keys.len().max(1));
         let document = match scenario {
             Scenario::AttestedSameDocument => document.to_vec(),
             Scenario::AttestedLeafKnown => self.documents.under_the_same_leaf()?,
@@ -182,10 +210,10 @@ impl Requests {
             Scenario::AttestedCold => self.documents.under_a_new_chain()?,
             Scenario::Decrypt => return Ok(of(&self.ciphertexts)),
             Scenario::DecryptLarge => return Ok(of(&self.large_ciphertexts)),
-            Scenario::DescribeKey => return Ok(json!({ "KeyId": self.key })),
+            Scenario::DescribeKey => return Ok(json!({ "KeyId": key })),
             Scenario::Encrypt => {
                 return Ok(json!({
-                    "KeyId": self.key, "Plaintext": BASE64_STANDARD.encode([7; 32]),
+                    "KeyId": key, "Plaintext": BASE64_STANDARD.encode([7; 32]),
                     "EncryptionContext": context(number),
                 }));
             }
@@ -195,14 +223,19 @@ impl Requests {
                     "MessageType": "DIGEST", "Message": BASE64_STANDARD.encode([7; 32]),
                 }));
             }
-            Scenario::GenerateDataKey | Scenario::Mixed => {
+            Scenario::ByGrant => {
                 return Ok(json!({
                     "KeyId": self.key, "KeySpec": "AES_256", "EncryptionContext": context(number),
                 }));
             }
+            Scenario::GenerateDataKey | Scenario::Mixed => {
+                return Ok(json!({
+                    "KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context(number),
+                }));
+            }
         };
         Ok(json!({
-            "KeyId": self.key, "KeySpec": "AES_256", "EncryptionContext": context(number),
+            "KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context(number),
             "Recipient": {
                 "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
                 "AttestationDocument": BASE64_STANDARD.encode(document),

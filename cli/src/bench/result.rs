@@ -22,6 +22,8 @@ pub(super) struct Results {
     pub(super) build: String,
     /// When it began, seconds since 1970.
     pub(super) began: u64,
+    /// Seeded KMS keys.
+    pub(super) keys: u32,
     pub(super) rounds: u32,
     /// Of each stretch of load.
     pub(super) seconds: f64,

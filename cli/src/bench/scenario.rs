@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scenario {
     GenerateDataKey,
+    /// By a caller whom only a grant allows it, among others, after its policies have not.
+    ByGrant,
     AttestedSameDocument,
     AttestedLeafKnown,
     AttestedAuthoritiesKnown,
@@ -49,8 +51,9 @@ pub(super) const MIXED: [(Scenario, usize); 6] = [
 
 impl Scenario {
     /// All of them, in the order in which they are shown.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::GenerateDataKey,
+        Self::ByGrant,
         Self::AttestedSameDocument,
         Self::AttestedLeafKnown,
         Self::AttestedAuthoritiesKnown,
@@ -67,6 +70,7 @@ impl Scenario {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::GenerateDataKey => "generate-data-key",
+            Self::ByGrant => "generate-data-key-by-grant",
             Self::AttestedSameDocument => "attested-same-document",
             Self::AttestedLeafKnown => "attested-leaf-known",
             Self::AttestedAuthoritiesKnown => "attested-authorities-known",
@@ -84,6 +88,7 @@ impl Scenario {
     pub(super) const fn operation(self) -> &'static str {
         match self {
             Self::GenerateDataKey
+            | Self::ByGrant
             | Self::AttestedSameDocument
             | Self::AttestedLeafKnown
             | Self::AttestedAuthoritiesKnown
@@ -137,7 +142,7 @@ impl Scenario {
             ..attested
         };
         match self {
-            Self::GenerateDataKey | Self::Mixed => data_key,
+            Self::GenerateDataKey | Self::ByGrant | Self::Mixed => data_key,
             Self::AttestedSameDocument => with(0),
             Self::AttestedLeafKnown => with(1),
             Self::AttestedAuthoritiesKnown => with(2),

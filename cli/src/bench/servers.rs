@@ -6,20 +6,18 @@ use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::Request;
-use kms::seed::Seed;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::bare::Bare;
 use super::documents::Documents;
+use super::population::{ACCOUNT, Population};
 use super::requests::Requests;
 use super::result::ServerResults;
 use super::usage::{Memory, Watched};
 use crate::Failure;
 use crate::attest;
 use crate::client::Endpoint;
-use crate::credentials::Credentials;
-use crate::random::system_random;
 use crate::server::{self, DataFolder, Log, Server};
 
 /// How long the enclave's last metrics may take to reach the host proxy: it sends them every five
@@ -83,15 +81,15 @@ impl Servers {
     ///
     /// # Errors
     /// When one doesn't come up.
-    pub(super) async fn start(tls: bool) -> Result<(Self, Requests, Vec<u8>), Failure> {
+    pub(super) async fn start(tls: bool, keys: u32) -> Result<(Self, Requests, Vec<u8>), Failure> {
         let folder = tempfile::Builder::new()
             .prefix("claviger-bench-")
             .tempdir()?;
-        let credentials = Credentials::generate(&mut system_random());
+        let population = Population::new(keys);
         let data = DataFolder::open(&folder.path().join("data"))?;
         let authority = attest::load_or_generate_ca(&data.nsm_ca(), attest::now())?;
         let began = Instant::now();
-        let server = match start_server(folder.path(), &credentials, tls).await {
+        let server = match start_server(folder.path(), &population, tls).await {
             Ok(server) => server,
             Err(error) => {
                 let log = folder.path().join("data/log.txt");
@@ -105,7 +103,7 @@ impl Servers {
         let idle = claviger.memory()?;
         let documents = Documents::new(authority)?;
         let recipient = documents.recipient().to_vec();
-        let requests = Requests::set_up(server.endpoint(), &credentials, documents).await?;
+        let requests = Requests::set_up(server.endpoint(), &population, documents).await?;
         let this = Self {
             claviger,
             bare: Pair::new(bare_server.endpoint(), bare_server.process_ids())?,
@@ -165,26 +163,20 @@ impl Servers {
 
 async fn start_server(
     folder: &Path,
-    credentials: &Credentials,
+    population: &Population,
     tls: bool,
 ) -> Result<Server, Failure> {
-    let mut seed = Seed::default();
-    seed.add_user(
-        "bench",
-        &credentials.access_key_id,
-        &credentials.secret_access_key,
-    );
     let any = "127.0.0.1:0".parse()?;
     Ok(Server::start(server::Options {
         listen: any,
         admin: any,
         data: folder.join("data"),
-        account: "123456789012".parse()?,
+        account: ACCOUNT.parse()?,
         trust_roots: Vec::new(),
         accept_debug: false,
         max_age: Duration::from_secs(300),
         tls,
-        seed,
+        seed: population.seed()?,
         log: Log::File,
     })
     .await?)
