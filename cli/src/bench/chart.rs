@@ -25,7 +25,7 @@ impl Part {
 
 /// Width of a bar chart, and of what stands before and behind the bars.
 const WIDTH: f64 = 900.0;
-const TITLE: f64 = 290.0;
+const TITLE: f64 = 320.0;
 const LABEL: f64 = 190.0;
 
 /// Height of a row, and of the bar in it.
@@ -85,7 +85,7 @@ pub(super) fn bars(bars: &[Bar]) -> String {
 /// Size of a chart of curves, and of the margins with its numbers.
 const CURVE_WIDTH: f64 = 300.0;
 const CURVE_HEIGHT: f64 = 190.0;
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 52.0;
 const TOP: f64 = 38.0;
 const BOTTOM: f64 = 22.0;
 

@@ -187,8 +187,8 @@ p { color: var(--faint); max-width: 46rem; } .warning { color: #c33; font-weight
 svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 svg .faint { fill: var(--faint); } .grid { stroke: var(--line); } .mark { stroke: var(--ink); }
 .http, .bare { fill: var(--http); } .crypto { fill: var(--crypto); } .claviger { fill: var(--claviger); }
-path { fill: none !important; stroke-width: 2; } path.bare { stroke: var(--http); }
-path.claviger { stroke: var(--claviger); }
+path.bare { fill: none; stroke: var(--http); stroke-width: 2; }
+path.claviger { fill: none; stroke: var(--claviger); stroke-width: 2; }
 .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; }
 table { border-collapse: collapse; font-size: 13px; } td, th { padding: .2rem .6rem .2rem 0;
   text-align: right; border-bottom: 1px solid var(--line); } td:first-child, th:first-child { text-align: left; }

@@ -9,7 +9,7 @@ use crate::screen::Style;
 pub(super) fn show(results: &Results, style: &Style) -> String {
     let mut text = String::new();
     let head = format!(
-        "{:<27} {:>5}  {:>8} {:>7}  {:>7} {:>7} {:>7}  {:>8} {:>7} {:>7}  {:>8} {:>8}",
+        "{:<31} {:>5}  {:>8} {:>7}  {:>7} {:>7} {:>7}  {:>8} {:>7} {:>7}  {:>8} {:>8}",
         "",
         "",
         "requests",
@@ -24,7 +24,7 @@ pub(super) fn show(results: &Results, style: &Style) -> String {
         "enclave"
     );
     let units = format!(
-        "{:<27} {:>5}  {:>8} {:>7}  {:>7} {:>7} {:>7}  {:>8} {:>7} {:>7}  {:>8} {:>8}",
+        "{:<31} {:>5}  {:>8} {:>7}  {:>7} {:>7} {:>7}  {:>8} {:>7} {:>7}  {:>8} {:>8}",
         "", "conns", "a second", "bare", "ms", "ms", "ms", "µs", "proxy", "µs", "µs", "of floor"
     );
     // Writing to a string cannot fail.
@@ -76,7 +76,7 @@ fn row(measurement: &Measurement) -> String {
     let side = &measurement.claviger;
     let milliseconds = |us: f64| format!("{:.2}", us / 1000.0);
     format!(
-        "{:<27} {:>5}  {:>8.0} {:>5.0} %  {:>7} {:>7} {:>7}  {:>8.1} {:>7.1} {:>7.1}  {:>8.1} {:>6.2} x",
+        "{:<31} {:>5}  {:>8.0} {:>5.0} %  {:>7} {:>7} {:>7}  {:>8.1} {:>7.1} {:>7.1}  {:>8.1} {:>6.2} x",
         name(measurement),
         measurement.connections,
         side.requests_per_second,
@@ -95,7 +95,7 @@ fn row(measurement: &Measurement) -> String {
 /// How a run compares with an earlier one: ratios of what was measured, and of the ratios.
 pub(super) fn compare(results: &Results, earlier: &Results, style: &Style) -> String {
     let head = format!(
-        "{:<27} {:>5}  {:>9} {:>9} {:>9}  {:>13} {:>13}",
+        "{:<31} {:>5}  {:>9} {:>9} {:>9}  {:>13} {:>13}",
         "against the earlier run",
         "conns",
         "requests",
@@ -114,7 +114,7 @@ pub(super) fn compare(results: &Results, earlier: &Results, style: &Style) -> St
         let (side, before) = (&now.claviger, &then.claviger);
         let _ = writeln!(
             text,
-            "{:<27} {:>5}  {:>7.2} x {:>7.2} x {:>7.2} x  {:>4.0} → {:>4.0} % {:>6.2} → {:>4.2} x",
+            "{:<31} {:>5}  {:>7.2} x {:>7.2} x {:>7.2} x  {:>4.0} → {:>4.0} % {:>6.2} → {:>4.2} x",
             name(now),
             now.connections,
             side.requests_per_second / before.requests_per_second,
