@@ -3,9 +3,9 @@
 //! anyone's tests (`attest`), a CA bundle for the one enclave that is meant
 //! (`trust`), the operators' part in the life of its root key (`genesis`,
 //! `unseal`, `reshare`, `handover`), backups of its sealed records (`backup`,
-//! `restore`), and enclave images (`image`).
+//! `restore`), enclave images (`image`), and how fast it all is (`bench`).
 //!
-//! The same binary also starts the enclave and the host proxy (two hidden
+//! The same binary also starts the enclave and the host proxy (hidden
 //! subcommands around their libraries' entry points), so that one file on the
 //! path is enough to run them as the separate processes they are.
 

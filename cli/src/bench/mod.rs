@@ -1,9 +1,9 @@
 //! `claviger bench`: how fast the server is, and how close to what the processor allows.
 //!
-//! It starts the real processes and drives them with requests signed ahead ([`load`]). What such
+//! It starts the real processes and drives them with requests signed ahead (`load`). What such
 //! numbers mean depends on the machine and on what else it does; so two floors are measured in the
-//! same run, in turns with the server: the same cryptography called directly ([`floor`]), and a
-//! server that only speaks HTTP behind the same relay ([`bare`]). The ratios are the result.
+//! same run, in turns with the server: the same cryptography called directly (`floor`), and a
+//! server that only speaks HTTP behind the same relay (`bare`). The ratios are the result.
 
 pub(crate) mod bare;
 mod chart;
