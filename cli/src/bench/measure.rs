@@ -99,20 +99,20 @@ impl Plan {
         let (mut computing, mut computed) = (Duration::ZERO, 0);
         for _ in 0..self.rounds {
             let supply = self.supply(requests, rate)?;
-            progress.step(&self.title("at full speed"));
+            progress.step(&self.title("at full speed"))?;
             let full = self.full_speed(&servers.claviger, &supply, &mut claviger)?;
             servers.calls += full.answered;
             rate = full.throughput();
             claviger.full.add(full)?;
 
             let supply = supply.repeated();
-            progress.step(&self.title("the bare server at full speed"));
+            progress.step(&self.title("the bare server at full speed"))?;
             let full = self.full_speed(&servers.bare, &supply, &mut bare)?;
             bare.full.add(full)?;
 
             let half = rate / 2.0;
             let supply = self.supply(requests, half)?;
-            progress.step(&self.title("at half of that"));
+            progress.step(&self.title("at half of that"))?;
             let paced = self
                 .load(servers.claviger.endpoint(), Pace::PerSecond(half))
                 .run(&supply, || (), || ())?;
@@ -121,7 +121,7 @@ impl Plan {
             claviger.rates += half;
 
             let supply = supply.repeated();
-            progress.step(&self.title("the bare server at the same rate"));
+            progress.step(&self.title("the bare server at the same rate"))?;
             let paced = self
                 .load(servers.bare.endpoint(), Pace::PerSecond(half))
                 .run(&supply, || (), || ())?;

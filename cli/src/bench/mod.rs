@@ -24,13 +24,15 @@ mod usage;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 
 use self::floor::Floor;
 use self::measure::{Plan, STEPS};
-use self::progress::Progress;
+use self::progress::{Progress, STOPPED};
 use self::result::{Results, VERSION};
 use self::scenario::Scenario;
 use self::servers::Servers;
@@ -110,10 +112,15 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         let warning = "THIS IS A DEBUG BUILD: its numbers mean nothing. Build with --release.";
         eprintln!("{}", style.bad(warning));
     }
+    let stopped = Arc::new(AtomicBool::new(false));
     let results = tokio::select! {
         biased;
-        () = signals.next() => return Err("stopped before the end: there are no results".into()),
-        results = measure(&options) => results?,
+        () = signals.next() => {
+            // The thread that measures ends before its next load, and the processes with it.
+            stopped.store(true, Ordering::Relaxed);
+            return Err(STOPPED.into());
+        }
+        results = measure(&options, &stopped) => results?,
     };
     if let Some(path) = &options.json {
         write(path, &serde_json::to_vec_pretty(&results)?)?;
@@ -128,7 +135,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn measure(options: &Options) -> Result<Results, Failure> {
+async fn measure(options: &Options, stopped: &Arc<AtomicBool>) -> Result<Results, Failure> {
     let plans = options.plans();
     let (rounds, time) = options.rounds_and_time();
     let mut results = Results {
@@ -148,7 +155,8 @@ async fn measure(options: &Options) -> Result<Results, Failure> {
         measurements: Vec::new(),
         servers: Vec::new(),
     };
-    let mut progress = Progress::new(plans.len() * rounds as usize * STEPS);
+    let steps = plans.len() * rounds as usize * STEPS;
+    let mut progress = Progress::new(steps, Arc::clone(stopped));
     for tls in [false, true] {
         let plans: Vec<_> = plans
             .iter()
