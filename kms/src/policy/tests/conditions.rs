@@ -482,3 +482,37 @@ fn variables_stand_for_values_of_the_request() {
         assert_eq!(holds(&condition, &request), holds_for, "{condition}");
     }
 }
+
+#[test]
+fn a_long_value_of_a_variable_is_found_wherever_it_stands() {
+    let value = "value-of-a-variable-of-some-length";
+    for before in [0, 1, 29, 30, 31, 63, 64, 100, 127] {
+        let text = format!("{}{value}", "x".repeat(before));
+        let request = with(&[&text]).with("k:v", &[value]);
+        let holds = |end: &str| {
+            let pattern = format!("{}${{k:v}}{end}", "x".repeat(before));
+            holds(
+                &format!(r#"{{"StringLike":{{"k:k":"{pattern}"}}}}"#),
+                &request,
+            )
+        };
+        assert!(holds(""), "{before}");
+        assert!(holds("*"), "{before}");
+        assert!(!holds("?"), "{before}");
+    }
+}
+
+#[test]
+fn a_variable_stays_within_a_part_of_an_arn() {
+    let like = |pattern: &str| {
+        let request = with(&["arn:a:b:c:d:e:f"])
+            .with("k:one", &["b"])
+            .with("k:two", &["b:c"])
+            .with("k:end", &["e:f"]);
+        holds(&format!(r#"{{"ArnLike":{{"k:k":"{pattern}"}}}}"#), &request)
+    };
+    assert!(like("arn:a:${k:one}:c:d:e:f"));
+    assert!(like("arn:a:b:c:d:${k:end}"));
+    assert!(!like("arn:a:${k:two}:d:e:f"));
+    assert!(!like("arn:a:${k:none, 'b:c'}:d:e:f"));
+}

@@ -399,7 +399,7 @@ proptest! {
             "*", "?", "a", "aa", "ab", "b", "é", ":", "arn:", "${k:value}", "${k:none, 'a'}", "${k:b}",
         ], 12), 1..4),
         texts in vec(long(&["a", "a", "aaa", "b", "A", "é", ":"], 120), 1..4),
-        value in long(&["a", "a", "aaa", "b", ":"], 40),
+        value in vec(select(["a", "a", "aaa", "b"].as_slice()), 0..40),
     ) {
         let document = json!({"Version": "2012-10-17", "Statement": {
             "Effect": "Allow", "Action": "*", "Resource": "*",
@@ -409,7 +409,7 @@ proptest! {
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();
         let request = Request::of_user(ACCOUNT, "alice")
             .with("k:text", &texts)
-            .with("k:value", &[&value])
+            .with("k:value", &[&value.concat()])
             .with("k:b", &["b"]);
         prop_assert_eq!(answer(&policy, &request), naive::evaluate(&document, &request));
     }
