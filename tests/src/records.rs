@@ -2,6 +2,7 @@
 //! years is there for a test at once.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -37,7 +38,8 @@ pub fn replace_edge_secret(data: &Path, name: &str, change: impl FnOnce(&[u8]) -
         .spawn()
         .expect("the host proxy starts");
     let began = Instant::now();
-    while !sockets.path().join("host").exists() {
+    // Its file is there a moment before anybody listens.
+    while UnixStream::connect(sockets.path().join("host")).is_err() {
         assert!(began.elapsed() < START, "the host proxy does not listen");
         thread::sleep(Duration::from_millis(10));
     }
