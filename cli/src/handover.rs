@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
-use enclave::{ATTESTATION_PATH, HANDOVER_PATH, UNSEAL_PATH};
+use enclave::{ATTESTATION_PATH, HANDOVER_MESSAGE_PATH, HANDOVER_PATH, UNSEAL_PATH};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -73,7 +73,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     answered(ask(&from, post(HANDOVER_PATH, request.to_string())?).await?)?;
     print(&format!("{from} answers no more calls\n"))?;
 
-    let path = format!("{HANDOVER_PATH}?nonce={nonce}");
+    let path = format!("{HANDOVER_MESSAGE_PATH}?nonce={nonce}");
     let message = until(async || match ask(&from, get(&path).ok()?).await {
         Ok((200, message)) => Some(message),
         _ => None,

@@ -26,7 +26,7 @@ use crate::http::{Front, Server};
 use crate::identity::{PublicIdentity, Situation, Stage};
 use crate::life::Provisioned;
 use crate::log::Notice;
-use crate::operators::{HANDOVER_PATH, Nonce, Successor};
+use crate::operators::{HANDOVER_MESSAGE_PATH, HANDOVER_PATH, Nonce, Successor};
 use crate::store::Store;
 
 /// How long it waits for somebody to fetch the successor's message. Callers wait as long.
@@ -214,7 +214,7 @@ impl Parting {
         path: &str,
         nonce: Option<&[u8]>,
     ) -> Result<Vec<u8>, Answer> {
-        if path != HANDOVER_PATH {
+        if !matches!(path, HANDOVER_PATH | HANDOVER_MESSAGE_PATH) {
             // In the form of an error of KMS's that SDKs try again after.
             return Err(Answer {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -226,7 +226,8 @@ impl Parting {
         }
         let busy = "the enclave hands off to another one already";
         let busy = || refusal(StatusCode::CONFLICT, busy);
-        if method != Method::GET || nonce != Some(&self.nonce) {
+        let is_asked_for = method == Method::GET && path == HANDOVER_MESSAGE_PATH;
+        if !is_asked_for || nonce != Some(&self.nonce) {
             return Err(busy());
         }
         self.give().ok_or_else(busy)

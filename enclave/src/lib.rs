@@ -71,7 +71,9 @@ pub use crate::identity::{
 };
 use crate::log::Notice;
 pub use crate::log::log_to_stderr;
-pub use crate::operators::{CONFIRM_PATH, HANDOVER_PATH, NEW_SHARES_PATH, RESHARE_PATH};
+pub use crate::operators::{
+    CONFIRM_PATH, HANDOVER_MESSAGE_PATH, HANDOVER_PATH, NEW_SHARES_PATH, RESHARE_PATH,
+};
 pub use crate::program::main;
 pub use crate::tls::{AWS_REGIONS, TlsError};
 

@@ -22,9 +22,12 @@ use self::resharing::Resharings;
 use self::succession::Succession;
 pub(crate) use self::succession::{Nonce, Successor};
 
-/// Where a hand-over is asked for: `GET` for a nonce, `POST` with the successor's document, and
-/// `GET` with the nonce for the message to give to it.
+/// Where a hand-over is asked for: `GET` for a nonce, `POST` with the successor's document.
 pub const HANDOVER_PATH: &str = "/handover";
+
+/// Where the successor's message is, once the enclave has stopped: `GET` with the nonce. An enclave
+/// that serves knows no such path, so nobody takes another answer for the message.
+pub const HANDOVER_MESSAGE_PATH: &str = "/handover/message";
 
 /// Where a resharing is asked for: `GET` with a nonce for a document with the key to encrypt to, and
 /// `POST` with an approval.
