@@ -111,7 +111,8 @@ def test_the_whole_drill_while_clients_write(tmp_path):
             writer.start()
         counts = []
         for number in range(5):
-            while len(made) < (number + 1) * 5:
+            enough = len(made) + 5
+            while len(made) < enough:
                 time.sleep(0.01)
             before = len(made)
             printed = backup(first / "host", file if number == 4 else tmp_path / f"backup{number}")
