@@ -237,7 +237,7 @@ def test_if_nobody_fetches_the_key_it_serves_again(served):
     # A second attempt works.
     done, printed = pair.handover("enclave", "second")
     assert done, printed
-    pair.wait(lambda: pair.health() and pair.health()[0] == 200)
+    pair.wait_until_it_serves()
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
 
 
@@ -258,7 +258,7 @@ def test_once_the_key_is_out_it_does_not_serve_again(served):
     assert pair.at("enclave", "/health").json()["status"] == "handing_off"
     assert pair.at("second", "/unseal", content=message).status_code == 200
     assert pair.enclave.wait(30) == 0
-    pair.wait(lambda: pair.health() and pair.health()[0] == 200)
+    pair.wait_until_it_serves()
     kms.list_keys()
 
 

@@ -101,7 +101,7 @@ class Endpoint:
             time.sleep(0.05)
 
     def wait_until_it_serves(self):
-        self.wait(lambda: self.health() and self.health()[0] == 200)
+        self.wait(lambda: (health := self.health()) is not None and health[0] == 200)
 
     def get(self, path):
         return httpx.get(self.url + path, verify=False)
