@@ -21,7 +21,6 @@ use tokio::sync::{Mutex, mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::commit::sha256;
 use crate::counters::Counters;
 use crate::error::EnclaveError;
 use crate::http::{Front, Server};
@@ -417,8 +416,8 @@ impl Ceremony {
             return refusal(StatusCode::BAD_REQUEST, "this is another root key");
         }
         // A host could have kept an old copy of the store for the successor: it is not opened.
-        let head = match sealed.store.head().await {
-            Ok(head) => head.as_deref().map(sha256),
+        let head = match sealed.store.head_hash().await {
+            Ok(head) => head,
             Err(_) => {
                 let error = "the host's record store does not answer";
                 return refusal(StatusCode::SERVICE_UNAVAILABLE, error);

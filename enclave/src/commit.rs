@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use link::Commit;
 use tokio::time::{Instant, sleep};
 
 use crate::counters::Counters;
+use crate::identity::sha256;
 use crate::log::Notice;
 use crate::store::{Committed, Store, StoreError};
 
@@ -89,13 +89,6 @@ async fn attempt(
         }
         _ => Outcome::Foreign,
     })
-}
-
-/// By which a commit names the head it replaces.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
 }
 
 /// A time during which the store does not answer.

@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::ceremony::{Answer, refusal};
 use crate::clock::Clock;
-use crate::commit::sha256;
 use crate::counters::Counters;
 use crate::error::EnclaveError;
 use crate::http::{Front, Server};
@@ -68,6 +67,10 @@ impl HandingOff {
         } = self;
         let enclave = &provisioned.enclave;
         let state = &provisioned.opened.state;
+        // A resharing that ended meanwhile has made another root key than the successor waits for.
+        if state.root_key().id() != successor.root_key_id {
+            return Ok(Outcome::NotTaken(Box::new(provisioned)));
+        }
         let head = *state.head_hash();
         let handover = Handover {
             root_key: state.root_key().clone(),
@@ -149,8 +152,8 @@ impl Parting {
         let began = Instant::now();
         loop {
             // Without an answer nothing is known: not even that it may serve again.
-            if let Ok(found) = store.head().await {
-                if found.as_deref().map(sha256) != Some(head) {
+            if let Ok(found) = store.head_hash().await {
+                if found != Some(head) {
                     return true;
                 }
                 if began.elapsed() >= PATIENCE && self.withdraw() {

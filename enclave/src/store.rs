@@ -14,6 +14,8 @@ use quorum::Quorum;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
+use crate::identity::sha256;
+
 /// How long the host may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -91,6 +93,11 @@ impl Store {
             StoreReply::Head { head } => Ok(head),
             _ => Err(self.give_up(StoreError::OtherAnswer)),
         }
+    }
+
+    /// The hash of the head, by which a commit names the one it replaces.
+    pub(crate) async fn head_hash(&mut self) -> Result<Option<[u8; 32]>, StoreError> {
+        Ok(self.head().await?.as_deref().map(sha256))
     }
 
     /// One record.

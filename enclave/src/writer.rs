@@ -23,8 +23,9 @@ use quorum::VerifiedQuorum;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::commit::{Fenced, make_durable, sha256};
+use crate::commit::{Fenced, make_durable};
 use crate::driver::{Received, Stepper};
+use crate::operators::Holders;
 use crate::store::{Store, commit_of, quorum_record};
 
 /// How often the store's head is looked at while nothing is written: an enclave whose place another
@@ -65,6 +66,8 @@ pub(crate) struct Waiting {
 pub(crate) struct NewRootKey {
     pub(crate) root_key: RootKey,
     pub(crate) quorum: VerifiedQuorum,
+    /// Who is told of the quorum, together with the state.
+    pub(crate) holders: Holders,
     /// Told once it is durable.
     pub(crate) done: oneshot::Sender<()>,
 }
@@ -147,6 +150,7 @@ impl Writer {
         let NewRootKey {
             root_key,
             quorum,
+            holders,
             done,
         } = new;
         let stepper = Arc::clone(&self.stepper);
@@ -156,6 +160,7 @@ impl Writer {
         commit.puts.push(quorum_record(quorum.quorum()));
         make_durable(&mut self.store, &commit, &stepper.counters).await?;
         stepper.current.publish(next);
+        holders.replace(quorum);
         // Fails if nobody waits any more.
         let _ = done.send(());
         Ok(())
@@ -164,11 +169,11 @@ impl Writer {
     /// Stops if the store holds another head than the one that was written last.
     async fn look(&mut self) -> Result<(), Fenced> {
         // Without an answer nothing is known; a commit would wait for one.
-        let Ok(head) = self.store.head().await else {
+        let Ok(head) = self.store.head_hash().await else {
             return Ok(());
         };
         let own = *self.stepper.current.state().head_hash();
-        if head.as_deref().map(sha256) == Some(own) {
+        if head == Some(own) {
             Ok(())
         } else {
             Err(Fenced)

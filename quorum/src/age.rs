@@ -7,11 +7,11 @@ use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use pem_rfc7468::LineEnding;
 use rand_core::CryptoRng;
-use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::mac::hmac;
 
 /// The longest secret: one chunk of the payload.
 const CHUNK: usize = 64 * 1024;
@@ -90,12 +90,4 @@ fn seal(key: &[u8; 32], nonce: [u8; 12], plaintext: &[u8]) -> Option<Vec<u8>> {
 fn hkdf(secret: &[u8], salt: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
     let key = hmac(salt, &[secret]);
     hmac(key.as_ref(), &[info, &[1]])
-}
-
-fn hmac(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    Zeroizing::new(mac.finalize().into_bytes().into())
 }

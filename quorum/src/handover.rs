@@ -6,11 +6,12 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use kms::state::RootKey;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
+
+use crate::mac::hmac;
 
 const PREFIX: &str = "claviger-handover-v1.";
 const MAC_LABEL: &[u8] = b"claviger/v1/handover";
@@ -92,14 +93,6 @@ impl Handover {
 fn mac(root_key: &RootKey, recipient: &[u8], body: &[u8]) -> Zeroizing<[u8; HASH_LEN]> {
     let key = hmac(root_key.expose(), &[MAC_LABEL]);
     hmac(key.as_ref(), &[&Sha256::digest(recipient), body])
-}
-
-fn hmac(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; HASH_LEN]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 
 mod age;
 mod handover;
+mod mac;
 mod operator_key;
 mod plan;
 mod quorum;

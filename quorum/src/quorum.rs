@@ -8,14 +8,13 @@
 //! it refuse good shares, and a host can keep shares away anyway; it can't make it take a bad one
 //! in the end, because the key must have the id in the head and then the MAC must fit.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use kms::state::{RootKey, RootKeyId};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use crate::mac::hmac;
 use crate::operator_key::{OperatorKey, OperatorKeyError};
 use crate::plan::{MAX_OPERATORS, Plan};
 use crate::sealed::SealedShare;
@@ -267,14 +266,8 @@ impl EncodedMember {
 }
 
 fn mac(root_key: &RootKey, body: &[u8]) -> Zeroizing<[u8; MAC_LEN]> {
-    let key = hmac(root_key.expose(), MAC_LABEL);
-    hmac(key.as_ref(), body)
-}
-
-fn hmac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; MAC_LEN]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    Zeroizing::new(mac.finalize().into_bytes().into())
+    let key = hmac(root_key.expose(), &[MAC_LABEL]);
+    hmac(key.as_ref(), &[body])
 }
 
 #[cfg(test)]

@@ -73,7 +73,11 @@ impl Approval {
     /// The text with which the holder of a share approves of a plan.
     pub fn to_text(share: &Share, plan: &str) -> Zeroizing<String> {
         let code = BASE64_URL_SAFE_NO_PAD.encode(share.approve(plan.as_bytes()));
-        Zeroizing::new(format!("{}\n{code}\n{plan}", *share.to_text()))
+        let parts = [&share.to_text(), "\n", &code, "\n", plan];
+        // At once, so that no copy of the share stays behind.
+        let mut text = Zeroizing::new(String::with_capacity(parts.map(str::len).iter().sum()));
+        parts.iter().for_each(|part| text.push_str(part));
+        text
     }
 
     /// Reads an approval.

@@ -12,13 +12,13 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use kms::state::{RootKey, RootKeyId};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use vsss_rs::Gf256;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
+use crate::mac::hmac;
 use crate::plan::MAX_OPERATORS;
 
 const PREFIX: &str = "claviger-share-v1.";
@@ -135,11 +135,7 @@ impl Share {
     /// A code by which the holder approves of a plan: HMAC-SHA-256 of `claviger/v1/approval` and the
     /// plan, under the value.
     pub(crate) fn approve(&self, plan: &[u8]) -> [u8; 32] {
-        let mac = Hmac::<Sha256>::new_from_slice(&self.value);
-        let mut mac = mac.expect("HMAC takes keys of any length");
-        mac.update(b"claviger/v1/approval");
-        mac.update(plan);
-        mac.finalize().into_bytes().into()
+        *hmac(&self.value, &[b"claviger/v1/approval", plan])
     }
 
     /// The share in text.

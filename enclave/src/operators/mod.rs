@@ -124,7 +124,7 @@ impl Holders {
         holders.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn replace(&self, quorum: VerifiedQuorum) {
+    pub(crate) fn replace(&self, quorum: VerifiedQuorum) {
         let holders = self.0.write();
         *holders.unwrap_or_else(PoisonError::into_inner) = quorum;
     }

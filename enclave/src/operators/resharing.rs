@@ -145,6 +145,7 @@ impl Resharings {
             let change = NewRootKey {
                 root_key,
                 quorum: quorum.clone(),
+                holders,
                 done,
             };
             let sent = root_keys.send(change).await;
@@ -153,8 +154,7 @@ impl Resharings {
                     "the enclave has stopped, see its log: the old shares may be good still";
                 return refusal(StatusCode::INTERNAL_SERVER_ERROR, error);
             }
-            *current = Resharing::new(quorum.clone());
-            holders.replace(quorum);
+            *current = Resharing::new(quorum);
             Notice::RootKeyChanged.log();
             taken(&progress, "changed", true)
         };
@@ -179,7 +179,7 @@ impl Resharings {
     }
 }
 
-/// What an operator learns whose part was taken.
+/// What an operator learns who can't have a document.
 fn without_document(why: NoDocument) -> Answer {
     match why {
         NoDocument::Throttled => refusal(
@@ -196,6 +196,7 @@ fn without_document(why: NoDocument) -> Answer {
     }
 }
 
+/// What an operator learns whose part was taken.
 fn taken(progress: &Progress, what: &str, is_done: bool) -> Answer {
     let mut body = json!({
         "operator": progress.operator,

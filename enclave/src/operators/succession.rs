@@ -20,6 +20,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
+use kms::state::RootKeyId;
 use rand_core::Rng as _;
 use serde::Deserialize;
 use serde_json::json;
@@ -47,6 +48,8 @@ pub(crate) struct Successor {
     /// The key in its document, in DER and ready to use.
     pub(crate) public_key: Vec<u8>,
     pub(crate) key: RecipientKey,
+    /// The root key that it waits for.
+    pub(crate) root_key_id: RootKeyId,
     /// The number of the release that it is.
     pub(crate) release: u64,
 }
@@ -217,8 +220,8 @@ impl Succession {
         if statement.stage != Stage::Sealed {
             return Err("it is not sealed".to_owned());
         }
-        let root_key_id = self.holders.quorum().quorum().root_key_id().to_string();
-        if statement.root_key_id.as_ref() != Some(&root_key_id) {
+        let root_key_id = self.holders.quorum().quorum().root_key_id();
+        if statement.root_key_id != Some(root_key_id.to_string()) {
             return Err(format!("it needs another root key than {root_key_id}"));
         }
         let pcrs = verified.pcrs();
@@ -234,6 +237,7 @@ impl Succession {
             key: verified
                 .recipient_key()
                 .map_err(|error| error.to_string())?,
+            root_key_id,
             release: expected.release,
         })
     }
