@@ -160,17 +160,19 @@ impl Succession {
             .successor
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let sent = sender.take().map(|sender| sender.try_send(successor));
-        match sent {
-            Some(Ok(())) => Ok(Answer {
-                status: StatusCode::ACCEPTED,
-                body: json!({ "stage": Stage::HandingOff }),
-            }),
-            _ => Err(refusal(
+        let sent = sender
+            .take()
+            .is_some_and(|sender| sender.try_send(successor).is_ok());
+        if !sent {
+            return Err(refusal(
                 StatusCode::CONFLICT,
                 "the enclave hands off to another one already",
-            )),
+            ));
         }
+        Ok(Answer {
+            status: StatusCode::ACCEPTED,
+            body: json!({ "stage": Stage::HandingOff }),
+        })
     }
 
     /// What may take over: this enclave's own image, or that of a release.
