@@ -5,20 +5,23 @@
 //! can't speak for another.
 
 use crate::backend::Crypto;
-use crate::chain::{Certificate, Chain};
+use crate::chain::Chain;
 use crate::{AttestationDocument, VerifyError};
 
 pub(crate) fn check(
     crypto: &dyn Crypto,
     document: &AttestationDocument<'_>,
-    chain: &Chain<'_>,
+    chain: &Chain,
 ) -> Result<(), VerifyError> {
-    let partition = chain.authorities.first().and_then(partition);
-    let region = region_of_leaf(&chain.leaf, document.module_id(), partition)
+    let names = || chain.authority_names.iter().map(Option::as_deref);
+    let partition = names().next().flatten().and_then(partition);
+    let leaf = chain.leaf_name.as_deref();
+    let region = leaf
+        .and_then(|leaf| region_of_leaf(leaf, document.module_id(), partition))
         .ok_or(VerifyError::ModuleName)?;
     let instance = instance_of(document.module_id());
-    for authority in &chain.authorities {
-        let Some(name) = AuthorityName::of(authority) else {
+    for name in names().flatten() {
+        let Some(name) = AuthorityName::of(name) else {
             continue;
         };
         if name.region != region {
@@ -28,7 +31,7 @@ pub(crate) fn check(
             return Err(VerifyError::InstanceName);
         }
     }
-    if !chain.leaf.is_valid_at(document.timestamp()) {
+    if !chain.leaf_validity.contains(document.timestamp()) {
         return Err(VerifyError::TimestampOutsideCertificate);
     }
     check_pcr4(crypto, document, instance)
@@ -42,20 +45,16 @@ fn instance_of(module_id: &str) -> &str {
 }
 
 /// The partition of a root named `CN=<partition>.nitro-enclaves`.
-fn partition<'a>(root: &Certificate<'a>) -> Option<&'a str> {
-    root.common_name()?.strip_suffix(AUTHORITY_SUFFIX)
+fn partition(root: &str) -> Option<&str> {
+    root.strip_suffix(AUTHORITY_SUFFIX)
 }
 
 /// The region of a leaf named `CN=<module id>.<region>.<partition>`.
 ///
 /// The partition is `aws`. For other partitions no document is known; the label of their root is
 /// taken to be right too.
-fn region_of_leaf<'a>(
-    leaf: &Certificate<'a>,
-    module_id: &str,
-    partition: Option<&str>,
-) -> Option<&'a str> {
-    let rest = leaf.common_name()?.strip_prefix(module_id)?;
+fn region_of_leaf<'a>(leaf: &'a str, module_id: &str, partition: Option<&str>) -> Option<&'a str> {
+    let rest = leaf.strip_prefix(module_id)?;
     let (region, suffix) = rest.strip_prefix('.')?.split_once('.')?;
     (!region.is_empty() && (suffix == "aws" || Some(suffix) == partition)).then_some(region)
 }
@@ -69,8 +68,8 @@ struct AuthorityName<'a> {
 }
 
 impl<'a> AuthorityName<'a> {
-    fn of(authority: &Certificate<'a>) -> Option<Self> {
-        let name = authority.common_name()?.strip_suffix(AUTHORITY_SUFFIX)?;
+    fn of(authority: &'a str) -> Option<Self> {
+        let name = authority.strip_suffix(AUTHORITY_SUFFIX)?;
         let (name, _partition) = name.rsplit_once('.')?;
         let (label, region) = name.rsplit_once('.')?;
         Some(Self { label, region })

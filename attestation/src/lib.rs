@@ -45,6 +45,7 @@ mod document;
 pub mod nsm;
 mod pcrs;
 mod recipient;
+mod remembered;
 #[cfg(test)]
 mod testing;
 mod timestamp;

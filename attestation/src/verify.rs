@@ -1,9 +1,12 @@
 //! The verifier: every rule a document must keep, in the order in which they are checked.
 
 use core::time::Duration;
+use std::sync::OnceLock;
 
 use crate::backend::{Crypto, Es384};
-use crate::chain::{self, CertificateCache};
+use crate::chain::{self, CertificateCache, Validity};
+use crate::remembered::Remembered;
+use crate::verified::Facts;
 use crate::{
     AttestationDocument, Backend, CertificateError, ChainPosition, DocumentError, Timestamp,
     TrustRoot, VerifiedDocument, consistency,
@@ -33,24 +36,39 @@ impl Default for VerifyOptions {
 
 /// Verifies attestation documents against pinned roots.
 ///
-/// One verifier serves all threads. It remembers which certificates of authorities it has seen
-/// properly signed, in bounded space; nothing else about one document affects another.
+/// One verifier serves all threads. It remembers, in bounded space, which certificates it has seen
+/// properly signed, and which documents were good and until when. That makes the next time
+/// cheaper and nothing else: the answer is always what a new verifier's would be.
 #[derive(Debug)]
 pub struct Verifier {
     roots: Vec<TrustRoot>,
     options: VerifyOptions,
     backend: Backend,
-    cache: CertificateCache,
+    certificates: CertificateCache,
+    documents: Remembered<Good>,
+}
+
+/// A document that was verified.
+#[derive(Clone)]
+struct Good {
+    document: VerifiedDocument,
+    /// When it is good: its certificates are valid, and it is neither too old nor too new.
+    validity: Validity,
 }
 
 impl Verifier {
+    /// How many documents are remembered. One has five kilobytes, and what it says three more; the
+    /// longest has sixteen.
+    const DOCUMENTS: usize = 512;
+
     /// A verifier that accepts documents under any of `roots`.
     pub fn new(roots: Vec<TrustRoot>, options: VerifyOptions) -> Self {
         Self {
             roots,
             options,
             backend: Backend::default(),
-            cache: CertificateCache::default(),
+            certificates: CertificateCache::default(),
+            documents: Remembered::new(Self::DOCUMENTS),
         }
     }
 
@@ -59,8 +77,7 @@ impl Verifier {
     pub fn with_backend(self, backend: Backend) -> Self {
         Self {
             backend,
-            cache: CertificateCache::default(),
-            ..self
+            ..Self::new(self.roots, self.options)
         }
     }
 
@@ -93,10 +110,28 @@ impl Verifier {
         document: &[u8],
         now: Timestamp,
     ) -> Result<VerifiedDocument, VerifyError> {
+        if let Some(good) = self.documents.get(document)
+            && good.validity.contains(now)
+        {
+            return Ok(good.document);
+        }
+        let good = self.verify_anew(crypto, document, now)?;
+        let verified = good.document.clone();
+        let end = good.validity.not_after;
+        self.documents.insert(document, good, end);
+        Ok(verified)
+    }
+
+    fn verify_anew(
+        &self,
+        crypto: &dyn Crypto,
+        document: &[u8],
+        now: Timestamp,
+    ) -> Result<Good, VerifyError> {
         let document = AttestationDocument::parse(document)?;
         let chain = chain::verify(
             crypto,
-            &self.cache,
+            &self.certificates,
             &self.roots,
             document.cabundle(),
             document.certificate(),
@@ -111,7 +146,7 @@ impl Verifier {
         }
 
         consistency::check(crypto, &document, &chain)?;
-        self.check_freshness(document.timestamp(), now)?;
+        let fresh = self.check_freshness(document.timestamp(), now)?;
         if document.pcrs().get(0).is_none() {
             return Err(VerifyError::NoImage);
         }
@@ -119,34 +154,48 @@ impl Verifier {
             return Err(VerifyError::Debug);
         }
 
-        Ok(VerifiedDocument {
+        let verified = VerifiedDocument::new(Facts {
             module_id: document.module_id().to_owned(),
             timestamp: document.timestamp(),
             pcrs: document.pcrs().clone(),
             public_key: document.public_key().map(<[u8]>::to_vec),
             user_data: document.user_data().map(<[u8]>::to_vec),
             nonce: document.nonce().map(<[u8]>::to_vec),
-            root: chain.root,
-            payload_sha384: crypto.sha384(&[payload]),
+            root: chain.root.clone(),
+            signed_sha384: digest,
             backend: self.backend,
+            recipient_key: OnceLock::new(),
+        });
+        Ok(Good {
+            document: verified,
+            validity: chain.validity.within(fresh),
         })
     }
 
-    fn check_freshness(&self, timestamp: Timestamp, now: Timestamp) -> Result<(), VerifyError> {
+    /// Gives when a document of this timestamp is neither too old nor too new, if that is now.
+    fn check_freshness(
+        &self,
+        timestamp: Timestamp,
+        now: Timestamp,
+    ) -> Result<Validity, VerifyError> {
         let VerifyOptions {
             max_age,
             max_future,
             ..
         } = self.options;
-        if timestamp < now - max_age {
+        let fresh = Validity {
+            not_before: timestamp - max_future,
+            not_after: timestamp + max_age,
+        };
+        if now > fresh.not_after {
             let age = now.saturating_since(timestamp);
             return Err(VerifyError::Stale { age, max_age });
         }
-        if timestamp > now + max_future {
+        if now < fresh.not_before {
             let ahead = timestamp.saturating_since(now);
             return Err(VerifyError::Future { ahead, max_future });
         }
-        Ok(())
+        Ok(fresh)
     }
 }
 
@@ -225,6 +274,102 @@ pub enum VerifyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::counting::Counting;
+
+    const DOCUMENT: &[u8] = include_bytes!(
+        "../tests/fixtures/nitro/aws/2025-10-15_reclaimprotocol-attestor-core_625d11b8.bin"
+    );
+    const MADE: Timestamp = Timestamp::from_millis(1_760_533_408_621);
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn verifier(backend: Backend) -> Verifier {
+        let options = VerifyOptions::default();
+        Verifier::new(vec![TrustRoot::aws()], options).with_backend(backend)
+    }
+
+    /// Verifies, and counts the signatures that took.
+    fn verify(
+        verifier: &Verifier,
+        document: &[u8],
+        now: Timestamp,
+    ) -> (usize, Result<Timestamp, VerifyError>) {
+        let counting = Counting::new(verifier.backend.crypto());
+        let result = verifier.verify_with(&counting, document, now);
+        let made = result.map(|verified| verified.timestamp());
+        (counting.verifications(), made)
+    }
+
+    #[test]
+    fn the_very_same_document_costs_nothing() {
+        for backend in Backend::ALL {
+            let verifier = verifier(*backend);
+            assert_eq!(verify(&verifier, DOCUMENT, MADE), (5, Ok(MADE)));
+            assert_eq!(verify(&verifier, DOCUMENT, MADE), (0, Ok(MADE)));
+            // The same with a tag before it is another one, under a chain that is known.
+            let tagged = [&[0xd2], DOCUMENT].concat();
+            assert_eq!(verify(&verifier, &tagged, MADE), (1, Ok(MADE)));
+            assert_eq!(verifier.documents.len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_known_ages_like_any_other() {
+        for backend in Backend::ALL {
+            let known = verifier(*backend);
+            let VerifyOptions {
+                max_age,
+                max_future,
+                ..
+            } = *known.options();
+            verify(&known, DOCUMENT, MADE).1.unwrap();
+            let (last, first) = (MADE + max_age, MADE - max_future);
+            let hours = Duration::from_secs(4 * 3600);
+            for now in [last, first] {
+                assert_eq!(verify(&known, DOCUMENT, now), (0, Ok(MADE)));
+            }
+            for now in [
+                last + MILLISECOND,
+                first - MILLISECOND,
+                MADE + hours,
+                MADE - hours,
+            ] {
+                let (_, result) = verify(&known, DOCUMENT, now);
+                let (_, expected) = verify(&verifier(*backend), DOCUMENT, now);
+                assert_eq!(result, expected);
+                assert!(result.is_err());
+            }
+        }
+    }
+
+    /// A document is good while its certificates are, even if it is young.
+    #[test]
+    fn a_document_that_is_known_ends_with_its_certificates() {
+        let options = VerifyOptions {
+            max_age: Duration::MAX,
+            ..VerifyOptions::default()
+        };
+        let known = Verifier::new(vec![TrustRoot::aws()], options);
+        known.verify(DOCUMENT, MADE).unwrap();
+        let expired = known.verify(DOCUMENT, MADE + Duration::from_secs(4 * 3600));
+        let error = VerifyError::Certificate(ChainPosition::Leaf, CertificateError::Expired);
+        assert_eq!(expired.map(drop), Err(error));
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_a_document_that_is_bad() {
+        for backend in Backend::ALL {
+            let verifier = verifier(*backend);
+            let mut bad = DOCUMENT.to_vec();
+            *bad.last_mut().unwrap() ^= 1;
+            let refused = Err(VerifyError::Signature);
+            assert_eq!(verify(&verifier, &bad, MADE), (5, refused));
+            assert_eq!(verify(&verifier, &bad, MADE), (1, refused));
+            assert_eq!(verifier.documents.len(), 0);
+            // Nor is it taken for the good one.
+            assert_eq!(verify(&verifier, DOCUMENT, MADE), (1, Ok(MADE)));
+            assert_eq!(verify(&verifier, &bad, MADE), (1, refused));
+        }
+    }
 
     #[test]
     fn one_verifier_serves_all_threads() {

@@ -35,7 +35,8 @@ fn recipient(
     let document = nsm.attest(request).unwrap();
     let roots = vec![nsm.trust_root().clone()];
     let verifier = Verifier::new(roots, VerifyOptions::default()).with_backend(backend);
-    verifier.verify(&document, NOW).unwrap().recipient_key()
+    let verified = verifier.verify(&document, NOW).unwrap();
+    verified.recipient_key().cloned()
 }
 
 /// `openssl cms -decrypt`, from files, as it has no other way to take a DER key.

@@ -36,7 +36,7 @@ pub fn document(data: &[u8]) {
     let (first, others) = verdicts.split_first().expect("a backend");
     for other in others {
         match (first, other) {
-            (Ok(one), Ok(another)) => assert_eq!(one.payload_sha384(), another.payload_sha384()),
+            (Ok(one), Ok(another)) => assert_eq!(one.signed_sha384(), another.signed_sha384()),
             (Err(one), Err(another)) => assert_eq!(one, another),
             (one, another) => panic!("{one:?} but {another:?}"),
         }

@@ -1,11 +1,13 @@
 //! AWS-LC through `aws-lc-rs`.
 
+use std::sync::Arc;
+
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::{agreement, cipher, digest, encoding, iv, rsa, signature};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{Crypto, CryptoError, Es384, P384_POINT_LEN, P384KeyPair, P384PublicKey};
+use super::{Crypto, CryptoError, Es384, OaepKey, P384_POINT_LEN, P384KeyPair, P384PublicKey};
 
 pub(crate) struct AwsLc;
 
@@ -67,26 +69,10 @@ impl Crypto for AwsLc {
         signature.as_ref().try_into().map_err(|_| CryptoError)
     }
 
-    fn rsa_oaep_sha256_encrypt(
-        &self,
-        public_key_spki: &[u8],
-        plaintext: &[u8],
-        _random: &mut dyn CryptoRng,
-    ) -> Result<Vec<u8>, CryptoError> {
+    fn rsa_oaep_key(&self, public_key_spki: &[u8]) -> Result<Arc<dyn OaepKey>, CryptoError> {
         let key = rsa::PublicEncryptingKey::from_der(public_key_spki).map_err(|_| CryptoError)?;
         let key = rsa::OaepPublicEncryptingKey::new(key).map_err(|_| CryptoError)?;
-        let mut ciphertext = vec![0; key.ciphertext_size()];
-        let length = key
-            .encrypt(
-                &rsa::OAEP_SHA256_MGF1SHA256,
-                plaintext,
-                &mut ciphertext,
-                None,
-            )
-            .map_err(|_| CryptoError)?
-            .len();
-        ciphertext.truncate(length);
-        Ok(ciphertext)
+        Ok(Arc::new(key))
     }
 
     fn aes256_cbc_encrypt(
@@ -123,6 +109,27 @@ impl Crypto for AwsLc {
             .len();
         buffer.truncate(length);
         Ok(buffer)
+    }
+}
+
+impl OaepKey for rsa::OaepPublicEncryptingKey {
+    fn encrypt_sha256(
+        &self,
+        plaintext: &[u8],
+        _random: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, CryptoError> {
+        let mut ciphertext = vec![0; self.ciphertext_size()];
+        let length = self
+            .encrypt(
+                &rsa::OAEP_SHA256_MGF1SHA256,
+                plaintext,
+                &mut ciphertext,
+                None,
+            )
+            .map_err(|_| CryptoError)?
+            .len();
+        ciphertext.truncate(length);
+        Ok(ciphertext)
     }
 }
 
@@ -165,7 +172,7 @@ impl RsaPrivateKey {
         Ok(der.as_ref().to_vec())
     }
 
-    /// The inverse of [`Crypto::rsa_oaep_sha256_encrypt`].
+    /// The inverse of [`OaepKey::encrypt_sha256`].
     pub(crate) fn oaep_sha256_decrypt(
         &self,
         ciphertext: &[u8],

@@ -9,12 +9,15 @@
 
 #[cfg(feature = "aws-lc")]
 pub(crate) mod aws_lc;
+#[cfg(test)]
+pub(crate) mod counting;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
+use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -93,16 +96,8 @@ pub(crate) trait Crypto: Sync {
     )]
     fn sign_es384(&self, key: &P384KeyPair, digest: &[u8; 48]) -> Result<[u8; 96], CryptoError>;
 
-    /// RSAES-OAEP with SHA-256, MGF1-SHA-256 and the empty label (RFC 8017 section 7.1), to the
-    /// RSA key in a SubjectPublicKeyInfo.
-    ///
-    /// AWS-LC ignores `random` and draws the seed from its own generator.
-    fn rsa_oaep_sha256_encrypt(
-        &self,
-        public_key_spki: &[u8],
-        plaintext: &[u8],
-        random: &mut dyn CryptoRng,
-    ) -> Result<Vec<u8>, CryptoError>;
+    /// The RSA key in a SubjectPublicKeyInfo, to encrypt to.
+    fn rsa_oaep_key(&self, public_key_spki: &[u8]) -> Result<Arc<dyn OaepKey>, CryptoError>;
 
     /// AES-256-CBC with PKCS#7 padding (RFC 5652 section 6.3).
     fn aes256_cbc_encrypt(
@@ -123,6 +118,18 @@ pub(crate) trait Crypto: Sync {
         iv: &[u8; 16],
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
+}
+
+/// An RSA public key that encrypts.
+pub(crate) trait OaepKey: Send + Sync {
+    /// RSAES-OAEP with SHA-256, MGF1-SHA-256 and the empty label (RFC 8017 section 7.1).
+    ///
+    /// AWS-LC ignores `random` and draws the seed from its own generator.
+    fn encrypt_sha256(
+        &self,
+        plaintext: &[u8],
+        random: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, CryptoError>;
 }
 
 /// The library refused a key or an input. Deliberately says no more.

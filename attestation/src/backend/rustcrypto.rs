@@ -1,5 +1,7 @@
 //! The crates of the RustCrypto project: no C, and WebAssembly.
 
+use std::sync::Arc;
+
 use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
@@ -11,7 +13,7 @@ use rsa::{Oaep, RsaPublicKey};
 use sha2::{Digest, Sha256, Sha384};
 use zeroize::Zeroizing;
 
-use super::{Crypto, CryptoError, Es384, P384_POINT_LEN, P384KeyPair, P384PublicKey};
+use super::{Crypto, CryptoError, Es384, OaepKey, P384_POINT_LEN, P384KeyPair, P384PublicKey};
 
 pub(crate) struct RustCrypto;
 
@@ -63,19 +65,9 @@ impl Crypto for RustCrypto {
             .map_err(|_| CryptoError)
     }
 
-    fn rsa_oaep_sha256_encrypt(
-        &self,
-        public_key_spki: &[u8],
-        plaintext: &[u8],
-        random: &mut dyn CryptoRng,
-    ) -> Result<Vec<u8>, CryptoError> {
+    fn rsa_oaep_key(&self, public_key_spki: &[u8]) -> Result<Arc<dyn OaepKey>, CryptoError> {
         let key = RsaPublicKey::from_public_key_der(public_key_spki).map_err(|_| CryptoError)?;
-        key.encrypt(
-            &mut OlderRandom(random),
-            Oaep::new::<rsa::sha2::Sha256>(),
-            plaintext,
-        )
-        .map_err(|_| CryptoError)
+        Ok(Arc::new(key))
     }
 
     fn aes256_cbc_encrypt(
@@ -101,6 +93,21 @@ impl Crypto for RustCrypto {
             .len();
         buffer.truncate(length);
         Ok(buffer)
+    }
+}
+
+impl OaepKey for RsaPublicKey {
+    fn encrypt_sha256(
+        &self,
+        plaintext: &[u8],
+        random: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, CryptoError> {
+        self.encrypt(
+            &mut OlderRandom(random),
+            Oaep::new::<rsa::sha2::Sha256>(),
+            plaintext,
+        )
+        .map_err(|_| CryptoError)
     }
 }
 

@@ -1,76 +1,101 @@
-//! Signatures of certificate authorities that were verified before.
+//! Certificates that were verified before.
 //!
-//! A chain of four costs four signature verifications, and the authorities of one instance stay the same
-//! for hours. What is remembered is one timeless fact: *this key signed exactly these bytes*.
-//! Everything else about a certificate, its validity first of all, is checked anew each time.
+//! A chain of four authorities and a leaf costs four signature verifications. The authorities of
+//! one instance stay the same for hours, and so does the leaf of one security module. Two things
+//! are remembered, both of chains that verified as a whole, so nobody who lacks an authority of a
+//! pinned root can put one in:
 //!
-//! Only certificates of authorities in chains that verified as a whole are kept, so nobody who
-//! lacks an authority of a pinned root can put one in.
+//! - for an authority one timeless fact: *this key signed exactly these bytes*. All else about it
+//!   is checked anew each time;
+//! - for a whole chain, byte for byte, what was found in it. It is a function of these bytes, of
+//!   the pinned roots and of the time, and holds while all its certificates are valid.
 
-use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 
-use super::Certificate;
+use super::{Certificate, Chain};
 use crate::Timestamp;
 use crate::backend::{P384_POINT_LEN, P384PublicKey};
+use crate::remembered::Remembered;
 
-/// A bounded set of signatures known to be good.
-#[derive(Default)]
+/// Bounded sets of signatures and chains known to be good.
+#[derive(Debug)]
 pub(crate) struct CertificateCache {
-    entries: RwLock<BTreeMap<Box<[u8]>, Timestamp>>,
+    signatures: Remembered<()>,
+    chains: Remembered<Arc<Chain>>,
+}
+
+impl Default for CertificateCache {
+    fn default() -> Self {
+        Self {
+            signatures: Remembered::new(Self::SIGNATURES),
+            chains: Remembered::new(Self::CHAINS),
+        }
+    }
 }
 
 impl CertificateCache {
-    /// How many are kept. An entry has up to 1121 bytes, so about one megabyte in all.
-    pub(super) const CAPACITY: usize = 1024;
+    /// How many authorities are kept. An entry has up to 1121 bytes, so about one megabyte in all.
+    pub(super) const SIGNATURES: usize = 1024;
+    /// How many chains are kept. AWS's have three kilobytes, the longest nine.
+    pub(super) const CHAINS: usize = 512;
 
-    /// Whether `issuer` is known to have signed `certificate`.
-    pub(super) fn contains(&self, issuer: &P384PublicKey, certificate: &Certificate<'_>) -> bool {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.contains_key(&*key(issuer, certificate))
+    /// What is known of exactly this chain, if all of it is valid at `now`.
+    pub(super) fn chain(&self, key: &ChainKey, now: Timestamp) -> Option<Arc<Chain>> {
+        let chain = self.chains.get(&key.0)?;
+        chain.validity.contains(now).then_some(chain)
     }
 
-    /// Remembers that `issuer` signed `certificate`. If there is no room, what has expired goes,
-    /// or else what expires first.
-    pub(super) fn insert(
-        &self,
-        issuer: &P384PublicKey,
-        certificate: &Certificate<'_>,
-        now: Timestamp,
-    ) {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= Self::CAPACITY {
-            entries.retain(|_, not_after| *not_after >= now);
-        }
-        while entries.len() >= Self::CAPACITY {
-            let Some(first) = entries
-                .iter()
-                .min_by_key(|(_, not_after)| **not_after)
-                .map(|(key, _)| key.clone())
-            else {
-                break;
-            };
-            entries.remove(&first);
-        }
-        entries.insert(key(issuer, certificate), certificate.not_after());
+    /// Remembers a chain that was verified.
+    pub(super) fn insert_chain(&self, key: &ChainKey, chain: &Arc<Chain>) {
+        let end = chain.validity.not_after;
+        self.chains.insert(&key.0, Arc::clone(chain), end);
+    }
+
+    /// Whether `issuer` is known to have signed `certificate`.
+    pub(super) fn is_signed(&self, issuer: &P384PublicKey, certificate: &Certificate<'_>) -> bool {
+        self.signatures
+            .get(&signature_key(issuer, certificate))
+            .is_some()
+    }
+
+    /// Remembers that `issuer` signed `certificate`.
+    pub(super) fn insert_signed(&self, issuer: &P384PublicKey, certificate: &Certificate<'_>) {
+        let key = signature_key(issuer, certificate);
+        let end = certificate.validity.not_after;
+        self.signatures.insert(&key, (), end);
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.entries.read().unwrap().len()
+    pub(super) fn signatures(&self) -> usize {
+        self.signatures.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_chains(&mut self) {
+        self.chains = Remembered::new(Self::CHAINS);
     }
 }
 
-impl core::fmt::Debug for CertificateCache {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("CertificateCache").finish_non_exhaustive()
+/// A chain's exact bytes, each certificate after its length.
+pub(super) struct ChainKey(Vec<u8>);
+
+impl ChainKey {
+    pub(super) fn new(cabundle: &[&[u8]], leaf: &[u8]) -> Self {
+        let certificates = || cabundle.iter().copied().chain([leaf]);
+        let length = certificates().map(|der| size_of::<usize>() + der.len());
+        let mut key = Vec::with_capacity(length.sum());
+        for der in certificates() {
+            key.extend_from_slice(&der.len().to_be_bytes());
+            key.extend_from_slice(der);
+        }
+        Self(key)
     }
 }
 
 /// The issuer's key, whose length is fixed, and the certificate's exact bytes.
-fn key(issuer: &P384PublicKey, certificate: &Certificate<'_>) -> Box<[u8]> {
+fn signature_key(issuer: &P384PublicKey, certificate: &Certificate<'_>) -> Vec<u8> {
     let mut key = Vec::with_capacity(P384_POINT_LEN + certificate.der.len());
     key.extend_from_slice(issuer.as_bytes());
     key.extend_from_slice(certificate.der);
-    key.into_boxed_slice()
+    key
 }

@@ -24,9 +24,30 @@ pub(crate) struct Certificate<'a> {
     pub(super) point: &'a [u8; P384_POINT_LEN],
     issuer: &'a [u8],
     pub(super) subject: &'a [u8],
-    not_before: Timestamp,
-    not_after: Timestamp,
+    pub(super) validity: Validity,
     extensions: Extensions<'a>,
+}
+
+/// From when to when something is valid, both ends included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Validity {
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
+}
+
+impl Validity {
+    /// Whether `time` lies in it.
+    pub(crate) fn contains(self, time: Timestamp) -> bool {
+        self.not_before <= time && time <= self.not_after
+    }
+
+    /// When both are valid.
+    pub(crate) fn within(self, other: Self) -> Self {
+        Self {
+            not_before: self.not_before.max(other.not_before),
+            not_after: self.not_after.min(other.not_after),
+        }
+    }
 }
 
 impl<'a> Certificate<'a> {
@@ -45,7 +66,7 @@ impl<'a> Certificate<'a> {
         check_serial_number(tbs.take(Tag::Integer)?)?;
         check_algorithm(tbs.take_whole(Tag::Sequence)?)?;
         let issuer = tbs.take_whole(Tag::Sequence)?;
-        let (not_before, not_after) = validity(tbs.take(Tag::Sequence)?)?;
+        let validity = validity(tbs.take(Tag::Sequence)?)?;
         let subject = tbs.take_whole(Tag::Sequence)?;
         let point = p384_point(tbs.take_whole(Tag::Sequence)?)?;
         // The obsolete unique identifiers, [1] and [2], would stand here and are refused.
@@ -59,8 +80,7 @@ impl<'a> Certificate<'a> {
             point,
             issuer,
             subject,
-            not_before,
-            not_after,
+            validity,
             extensions,
         })
     }
@@ -68,16 +88,6 @@ impl<'a> Certificate<'a> {
     /// The only `commonName` of the subject; `None` if there is none, several, or it is not text.
     pub(crate) fn common_name(&self) -> Option<&'a str> {
         common_name(self.subject).ok().flatten()
-    }
-
-    /// Whether `time` lies in the validity period, both ends included.
-    pub(crate) fn is_valid_at(&self, time: Timestamp) -> bool {
-        self.not_before <= time && time <= self.not_after
-    }
-
-    /// The last moment of the validity period.
-    pub(super) fn not_after(&self) -> Timestamp {
-        self.not_after
     }
 
     /// Checks that the names and key identifiers lead to `parent`; the root has none.
@@ -101,9 +111,9 @@ impl<'a> Certificate<'a> {
     }
 
     pub(super) fn check_validity(&self, now: Timestamp) -> Result<(), CertificateError> {
-        if now < self.not_before {
+        if now < self.validity.not_before {
             Err(CertificateError::NotYetValid)
-        } else if now > self.not_after {
+        } else if now > self.validity.not_after {
             Err(CertificateError::Expired)
         } else {
             Ok(())
@@ -192,12 +202,15 @@ pub(super) fn is_canonical_integer(value: &[u8]) -> bool {
     }
 }
 
-fn validity(value: &[u8]) -> Result<(Timestamp, Timestamp), CertificateError> {
+fn validity(value: &[u8]) -> Result<Validity, CertificateError> {
     let mut fields = Fields::new(value, "validity")?;
     let not_before = time(&mut fields)?;
     let not_after = time(&mut fields)?;
     fields.finish()?;
-    Ok((not_before, not_after))
+    Ok(Validity {
+        not_before,
+        not_after,
+    })
 }
 
 /// A `Time`: UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5).

@@ -1,12 +1,7 @@
 //! What a chain costs, and what is remembered of it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rand_core::CryptoRng;
-use zeroize::Zeroizing;
-
 use super::*;
-use crate::backend::{CryptoError, P384_POINT_LEN, P384KeyPair};
+use crate::backend::counting::Counting;
 use crate::{AttestationDocument, Backend};
 
 const DOCUMENT: &[u8] = include_bytes!(
@@ -31,7 +26,7 @@ fn verify_changed(
     let counting = Counting::new(crypto);
     let roots = [TrustRoot::aws()];
     let result = verify(&counting, cache, &roots, &cabundle, &leaf, now).map(drop);
-    (counting.verifications.into_inner(), result)
+    (counting.verifications(), result)
 }
 
 /// Spoils the signature of a certificate, which stands at its end.
@@ -46,12 +41,40 @@ fn refused(position: ChainPosition, error: CertificateError) -> Result<(), Verif
 #[test]
 fn authorities_are_verified_once() {
     for backend in Backend::ALL {
+        let mut cache = CertificateCache::default();
+        let verify = |cache: &_| verify_changed(backend.crypto(), cache, MADE, |_| {});
+        assert_eq!(verify(&cache), (4, Ok(())));
+        assert_eq!(cache.signatures(), 3);
+        cache.forget_chains();
+        assert_eq!(verify(&cache), (1, Ok(())), "only the leaf");
+        assert_eq!(cache.signatures(), 3);
+    }
+}
+
+#[test]
+fn a_chain_is_verified_once() {
+    for backend in Backend::ALL {
         let cache = CertificateCache::default();
-        let verify = |now| verify_changed(backend.crypto(), &cache, now, |_| {});
-        assert_eq!(verify(MADE), (4, Ok(())));
-        assert_eq!(cache.len(), 3);
-        assert_eq!(verify(MADE), (1, Ok(())), "only the leaf");
-        assert_eq!(cache.len(), 3);
+        let verify = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+            verify_changed(backend.crypto(), &cache, MADE, change)
+        };
+        assert_eq!(verify(&|_| {}), (4, Ok(())));
+        assert_eq!(verify(&|_| {}), (0, Ok(())));
+        for index in 0..5 {
+            let (_, result) = verify(&|chain| spoil(&mut chain[index]));
+            assert!(result.is_err(), "certificate {index}");
+        }
+        // The same bytes, divided in another way.
+        let (_, result) = verify(&|chain| {
+            let first = chain[1].remove(0);
+            chain[0].push(first);
+        });
+        assert_eq!(result, Err(VerifyError::UntrustedRoot));
+        let (_, result) = verify(&|chain| {
+            let first = chain[4].remove(0);
+            chain[3].push(first);
+        });
+        assert!(result.is_err());
     }
 }
 
@@ -103,7 +126,11 @@ fn a_bad_signature_ends_the_work() {
         assert_eq!(verify(2), (2, refused(ChainPosition::Authority(2), bad)));
         assert_eq!(verify(3), (3, refused(ChainPosition::Authority(3), bad)));
         assert_eq!(verify(4), (4, refused(ChainPosition::Leaf, bad)));
-        assert_eq!(cache.len(), 0, "nothing is kept of a chain that is bad");
+        assert_eq!(
+            cache.signatures(),
+            0,
+            "nothing is kept of a chain that is bad"
+        );
 
         verify_changed(backend.crypto(), &cache, MADE, |_| {})
             .1
@@ -185,7 +212,7 @@ fn bundles_have_a_length() {
             let cache = CertificateCache::default();
             let result = verify(&counting, &cache, &roots, &cabundle, root.der(), MADE).map(drop);
             assert_eq!(result, Err(VerifyError::ChainLength(length)));
-            assert_eq!(counting.verifications.into_inner(), 0);
+            assert_eq!(counting.verifications(), 0);
         }
     }
 }
@@ -200,32 +227,21 @@ fn the_cache_is_bounded_and_keeps_what_lasts() {
     let issuer = public_key(crypto, &root).unwrap();
 
     let cache = CertificateCache::default();
-    cache.insert(&issuer, &regional, MADE);
-    let names: Vec<[u8; 2]> = (0..2 * CertificateCache::CAPACITY as u16)
-        .map(u16::to_be_bytes)
-        .collect();
-    let numbered = |name| with_bytes(&short_lived, name);
-    for name in &names {
-        cache.insert(&issuer, &numbered(name), MADE);
+    cache.insert_signed(&issuer, &regional);
+    for name in 0..2 * CertificateCache::SIGNATURES as u16 {
+        let name = name.to_be_bytes();
+        cache.insert_signed(&issuer, &with_bytes(&short_lived, &name));
     }
-    assert_eq!(cache.len(), CertificateCache::CAPACITY);
-    assert!(cache.contains(&issuer, &regional), "it lasts longest");
+    assert_eq!(cache.signatures(), CertificateCache::SIGNATURES);
+    assert!(cache.is_signed(&issuer, &regional), "it lasts longest");
 
     // Another key, or one bit more, is another signature.
     let other = public_key(crypto, &regional).unwrap();
-    assert!(!cache.contains(&other, &regional));
+    assert!(!cache.is_signed(&other, &regional));
     let mut bytes = regional.der.to_vec();
     bytes.push(0);
     let longer = with_bytes(&regional, &bytes);
-    assert!(!cache.contains(&issuer, &longer));
-
-    // When they have expired, all of them make room at once.
-    cache.insert(
-        &issuer,
-        &numbered(b"new"),
-        short_lived.not_after() + core::time::Duration::from_millis(1),
-    );
-    assert_eq!(cache.len(), 2);
+    assert!(!cache.is_signed(&issuer, &longer));
 }
 
 /// Chains by someone who can sign whatever they like, but not with a key under the root.
@@ -279,7 +295,7 @@ mod forged {
         let (leaf, cabundle) = chain.split_last().unwrap();
         let cache = CertificateCache::default();
         let result = verify(&counting, &cache, &[root], cabundle, leaf, MADE).map(drop);
-        (counting.verifications.into_inner(), result)
+        (counting.verifications(), result)
     }
 
     #[test]
@@ -318,74 +334,4 @@ fn with_bytes<'a>(certificate: &Certificate<'a>, der: &'a [u8]) -> Certificate<'
     let mut certificate = certificate.clone();
     certificate.der = der;
     certificate
-}
-
-/// Counts signature verifications, the one thing here that is expensive.
-struct Counting<'a> {
-    crypto: &'a dyn Crypto,
-    verifications: AtomicUsize,
-}
-
-impl<'a> Counting<'a> {
-    fn new(crypto: &'a dyn Crypto) -> Self {
-        Self {
-            crypto,
-            verifications: AtomicUsize::new(0),
-        }
-    }
-}
-
-impl Crypto for Counting<'_> {
-    fn sha256(&self, message: &[u8]) -> [u8; 32] {
-        self.crypto.sha256(message)
-    }
-
-    fn sha384(&self, parts: &[&[u8]]) -> [u8; 48] {
-        self.crypto.sha384(parts)
-    }
-
-    fn p384_public_key(&self, point: &[u8; P384_POINT_LEN]) -> Option<P384PublicKey> {
-        self.crypto.p384_public_key(point)
-    }
-
-    fn verify_es384(&self, key: &P384PublicKey, digest: &[u8; 48], signature: Es384<'_>) -> bool {
-        self.verifications.fetch_add(1, Ordering::Relaxed);
-        self.crypto.verify_es384(key, digest, signature)
-    }
-
-    fn p384_derive_public(&self, secret: &[u8; 48]) -> Option<P384PublicKey> {
-        self.crypto.p384_derive_public(secret)
-    }
-
-    fn sign_es384(&self, key: &P384KeyPair, digest: &[u8; 48]) -> Result<[u8; 96], CryptoError> {
-        self.crypto.sign_es384(key, digest)
-    }
-
-    fn rsa_oaep_sha256_encrypt(
-        &self,
-        public_key_spki: &[u8],
-        plaintext: &[u8],
-        random: &mut dyn CryptoRng,
-    ) -> Result<Vec<u8>, CryptoError> {
-        self.crypto
-            .rsa_oaep_sha256_encrypt(public_key_spki, plaintext, random)
-    }
-
-    fn aes256_cbc_encrypt(
-        &self,
-        key: &[u8; 32],
-        iv: &[u8; 16],
-        plaintext: &[u8],
-    ) -> Result<Vec<u8>, CryptoError> {
-        self.crypto.aes256_cbc_encrypt(key, iv, plaintext)
-    }
-
-    fn aes256_cbc_decrypt(
-        &self,
-        key: &[u8; 32],
-        iv: &[u8; 16],
-        ciphertext: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        self.crypto.aes256_cbc_decrypt(key, iv, ciphertext)
-    }
 }

@@ -54,6 +54,9 @@ pub enum RecipientKeyError {
     /// Even, below 65537, or above 2^32.
     #[error("public_key has an unusual public exponent; use 65537 and {}", REMEDY)]
     Exponent,
+    /// Everything that is checked here holds, and yet the cryptography library won't have it.
+    #[error("public_key is not a key that can be used; {}", REMEDY)]
+    Refused,
 }
 
 /// An RSA public key as it stands in the document, checked to be usable.

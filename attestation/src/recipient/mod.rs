@@ -1,6 +1,6 @@
 //! Sealing secrets to the RSA key inside an attestation document, and opening them again.
 //!
-//! A [`RecipientKey`] comes from a [`VerifiedDocument`] and from nowhere else, so what is sealed
+//! A [`RecipientKey`] comes from a [`VerifiedDocument`](crate::VerifiedDocument) and from nowhere else, so what is sealed
 //! to it can only be read by the enclave that the document is about. The sealed form is what AWS
 //! KMS returns as `CiphertextForRecipient`.
 
@@ -14,6 +14,7 @@ mod private_key;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -25,36 +26,29 @@ use self::key::RsaPublicKey;
 pub use self::open::OpenError;
 #[cfg(feature = "aws-lc")]
 pub use self::private_key::{RecipientPrivateKey, RecipientPrivateKeyError};
-use crate::VerifiedDocument;
 pub use crate::asn1::BerError;
-use crate::backend::Backend;
-
-impl VerifiedDocument {
-    /// The key that secrets for this enclave are sealed to: the document's `public_key`.
-    ///
-    /// # Errors
-    /// If the document has none, or it is not the canonical DER SubjectPublicKeyInfo of an RSA key
-    /// of 2048, 3072 or 4096 bits with an odd exponent of 65537 to 2^32.
-    pub fn recipient_key(&self) -> Result<RecipientKey, RecipientKeyError> {
-        let spki = self.public_key().ok_or(RecipientKeyError::Missing)?;
-        RecipientKey::from_spki(spki, self.backend)
-    }
-}
+use crate::backend::{Backend, OaepKey};
 
 /// The RSA key of an enclave that proved itself.
+///
+/// It is read once, however often something is sealed to it; a clone shares that.
 #[derive(Clone)]
 pub struct RecipientKey {
-    spki: Vec<u8>,
+    key: Arc<dyn OaepKey>,
+    ski: [u8; SKI_SIZE],
     bits: usize,
     backend: Backend,
 }
 
 impl RecipientKey {
-    fn from_spki(spki: &[u8], backend: Backend) -> Result<Self, RecipientKeyError> {
-        let key = RsaPublicKey::from_spki(spki)?;
+    pub(crate) fn from_spki(spki: &[u8], backend: Backend) -> Result<Self, RecipientKeyError> {
+        let bits = RsaPublicKey::from_spki(spki)?.bits();
+        let crypto = backend.crypto();
+        let key = crypto.rsa_oaep_key(spki);
         Ok(Self {
-            spki: spki.to_vec(),
-            bits: key.bits(),
+            key: key.map_err(|_| RecipientKeyError::Refused)?,
+            ski: crypto.sha256(spki),
+            bits,
             backend,
         })
     }
@@ -82,15 +76,15 @@ impl RecipientKey {
         random.fill_bytes(content_encryption_key.as_mut_slice());
         let mut iv = [0; IV_SIZE];
         random.fill_bytes(&mut iv);
-        let encrypted_key = crypto
-            .rsa_oaep_sha256_encrypt(&self.spki, content_encryption_key.as_slice(), random)
+        let encrypted_key = self
+            .key
+            .encrypt_sha256(content_encryption_key.as_slice(), random)
             .map_err(|_| RecipientError)?;
         let content = crypto
             .aes256_cbc_encrypt(&content_encryption_key, &iv, secret)
             .map_err(|_| RecipientError)?;
-        let ski: [u8; SKI_SIZE] = crypto.sha256(&self.spki);
         Ok(Envelope {
-            ski,
+            ski: self.ski,
             encrypted_key,
             iv,
             content,

@@ -33,7 +33,7 @@ fn verifiers() -> &'static [Verifier] {
 fn accepted(document: &[u8], now: Timestamp) -> bool {
     let mut results = verifiers().iter().map(|verifier| {
         let result = verifier.verify(document, now);
-        result.map(|verified| *verified.payload_sha384())
+        result.map(|verified| *verified.signed_sha384())
     });
     let first = results.next().expect("there is a backend");
     assert!(results.all(|other| other == first));

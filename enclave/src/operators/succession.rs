@@ -238,6 +238,7 @@ impl Succession {
             public_key,
             key: verified
                 .recipient_key()
+                .cloned()
                 .map_err(|error| error.to_string())?,
             root_key_id,
             release: expected.release,

@@ -19,7 +19,7 @@ pub(super) enum Release {
     /// The request names no recipient.
     InTheOpen,
     /// Sealed with the key of a verified document.
-    Sealed(Box<Attested>),
+    Sealed(Attested),
 }
 
 /// A recipient, attested.
@@ -66,13 +66,13 @@ impl Release {
             .map_err(|error| {
                 KmsError::validation(format!("The attestation document is not valid: {error}"))
             })?;
-        let key = document.recipient_key().map_err(|error| {
+        let key = document.recipient_key().cloned().map_err(|error| {
             KmsError::validation(format!(
                 "The attestation document has no usable public key: {error}"
             ))
         })?;
         context.event.recipient(&document);
-        Ok(Self::Sealed(Box::new(Attested { document, key })))
+        Ok(Self::Sealed(Attested { document, key }))
     }
 
     /// The verified document, for the conditions of policies.
