@@ -63,7 +63,7 @@ pub(crate) struct AuditQueue {
 
 /// What numbers the events of one run of the enclave.
 struct Numbering {
-    boot_id: String,
+    boot_id: Arc<str>,
     last: AtomicU64,
 }
 
@@ -90,8 +90,8 @@ impl AuditQueue {
 
 /// Lines that were sent, or have to be sent again.
 struct Batch {
-    number: u64,
-    lines: Vec<String>,
+    message: Numbered<HostEvent>,
+    lines: u64,
 }
 
 /// Hands events to the host until the queue is closed and empty.
@@ -123,7 +123,7 @@ pub(crate) fn channel(
     let mut boot_id = [0; 16];
     random.fill_bytes(&mut boot_id);
     let numbering = Arc::new(Numbering {
-        boot_id: hex::encode(boot_id),
+        boot_id: hex::encode(boot_id).into(),
         last: AtomicU64::new(0),
     });
     let delivery = AuditDelivery {
@@ -194,7 +194,7 @@ impl AuditDelivery {
         let (mut reader, mut writer) = link::open(&self.host, Channel::Events).await?;
         self.publish(&mut writer).await?;
         for batch in &self.unacknowledged {
-            send_batch(&mut writer, batch).await?;
+            send(&mut writer, &batch.message).await?;
         }
         let mut metrics = interval(METRICS_PERIOD);
         metrics.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -230,14 +230,14 @@ impl AuditDelivery {
         };
         let bytes = pem.clone().into_bytes();
         let file = PublicFile::CaCertificate;
-        let number = self.number();
-        send(writer, number, HostEvent::Publish { file, bytes }).await
+        let body = HostEvent::Publish { file, bytes };
+        send(writer, &self.numbered(body)).await
     }
 
     async fn send_metrics(&mut self, writer: &mut Writer) -> Result<(), Broken> {
         let samples = self.counters.samples();
-        let number = self.number();
-        send(writer, number, HostEvent::Metrics { samples }).await
+        let body = HostEvent::Metrics { samples };
+        send(writer, &self.numbered(body)).await
     }
 
     /// Sends these events, and one more if events were lost that the trail does not know of.
@@ -273,12 +273,15 @@ impl AuditDelivery {
                 bytes += line.len();
                 lines.push(line);
             }
-            self.next += 1;
-            let number = self.next;
-            self.unacknowledged.push_back(Batch { number, lines });
+            let count = lines.len() as u64;
+            let message = self.numbered(HostEvent::Audit { lines });
+            self.unacknowledged.push_back(Batch {
+                message,
+                lines: count,
+            });
         }
         for batch in self.unacknowledged.range(first_new..) {
-            send_batch(writer, batch).await?;
+            send(writer, &batch.message).await?;
         }
         Ok(())
     }
@@ -288,7 +291,7 @@ impl AuditDelivery {
         let place = self
             .unacknowledged
             .iter()
-            .position(|batch| batch.number == reply.number);
+            .position(|batch| batch.message.number == reply.number);
         match (place, reply.body) {
             (Some(_), EventReply::Delayed { .. }) => self.behind("delayed"),
             (Some(place), EventReply::Done) => {
@@ -311,7 +314,7 @@ impl AuditDelivery {
 
     fn forget(&mut self, place: usize) -> u64 {
         let batch = self.unacknowledged.remove(place);
-        batch.map_or(0, |batch| batch.lines.len() as u64)
+        batch.map_or(0, |batch| batch.lines)
     }
 
     fn behind(&self, kind: &'static str) {
@@ -320,18 +323,16 @@ impl AuditDelivery {
         }
     }
 
-    fn number(&mut self) -> u64 {
+    fn numbered(&mut self, body: HostEvent) -> Numbered<HostEvent> {
         self.next += 1;
-        self.next
+        Numbered {
+            number: self.next,
+            body,
+        }
     }
 }
 
-async fn send_batch(writer: &mut Writer, batch: &Batch) -> Result<(), Broken> {
-    let lines = batch.lines.clone();
-    send(writer, batch.number, HostEvent::Audit { lines }).await
-}
-
-async fn send(writer: &mut Writer, number: u64, body: HostEvent) -> Result<(), Broken> {
-    let sent = timeout(PATIENCE, writer.send(&Numbered { number, body })).await;
+async fn send(writer: &mut Writer, message: &Numbered<HostEvent>) -> Result<(), Broken> {
+    let sent = timeout(PATIENCE, writer.send(message)).await;
     Ok(sent.map_err(|_| Broken::TooSlow)??)
 }

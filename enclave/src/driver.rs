@@ -77,7 +77,7 @@ impl Stepper {
     /// KMSInternalException and hurts nothing else: a step has no state of its own.
     pub(crate) fn step(&self, state: &State, call: &Received) -> Step {
         let now = self.clock.now();
-        let mut random = self.random.clone();
+        let mut random = self.random.for_call();
         self.caught(call, || {
             self.engine.step(state, &call.call(), now, &mut random)
         })
@@ -86,7 +86,7 @@ impl Stepper {
     /// The same, with what an earlier step of the call prepared.
     pub(crate) fn resume(&self, state: &State, call: &Received, prepared: PreparedKeyPair) -> Step {
         let now = self.clock.now();
-        let mut random = self.random.clone();
+        let mut random = self.random.for_call();
         self.caught(call, || {
             let call = call.call();
             self.engine.resume(state, &call, prepared, now, &mut random)
@@ -107,7 +107,7 @@ impl Stepper {
             &call.call(),
             error,
             self.clock.now(),
-            &mut self.random.clone(),
+            &mut self.random.for_call(),
         )
     }
 }

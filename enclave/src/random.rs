@@ -39,6 +39,10 @@ const INHERITED_BYTES: usize = 32;
 /// Separates this use of HKDF from any other.
 const SALT: &[u8] = b"claviger enclave randomness v1";
 
+/// Bytes that are drawn at a time for a call. A data key for a recipient takes 128: ids of request
+/// and event, the data key, a nonce, the key of the message and its initialization vector.
+const CALL_BYTES: usize = 128;
+
 /// A handle to the enclave's randomness; clones share one state and may be used in parallel.
 #[derive(Clone)]
 pub(crate) struct Random(Arc<Source>);
@@ -91,6 +95,15 @@ impl Random {
     #[cfg(test)]
     pub(crate) fn key_in_use(&self) -> std::sync::Weak<EncryptingKey> {
         Arc::downgrade(&self.0.stream.load_full())
+    }
+
+    /// Randomness for one call.
+    pub(crate) fn for_call(&self) -> CallRandom {
+        CallRandom {
+            random: self.clone(),
+            drawn: Zeroizing::new([0; CALL_BYTES]),
+            given: CALL_BYTES,
+        }
     }
 
     fn fill(&self, out: &mut [u8]) {
@@ -191,6 +204,55 @@ impl TryRng for Random {
 
 impl TryCryptoRng for Random {}
 
+/// Randomness for one call, drawn all at once, as each draw has its price. What was not given out
+/// is wiped with the rest when the call is over.
+pub(crate) struct CallRandom {
+    random: Random,
+    drawn: Zeroizing<[u8; CALL_BYTES]>,
+    /// How much of it was given out. No byte is given twice.
+    given: usize,
+}
+
+impl CallRandom {
+    fn fill(&mut self, out: &mut [u8]) {
+        if out.len() > CALL_BYTES {
+            return self.random.fill(out);
+        }
+        if out.len() > CALL_BYTES - self.given {
+            self.random.fill(self.drawn.as_mut());
+            self.given = 0;
+        }
+        let left = self.drawn.iter().skip(self.given);
+        for (byte, drawn) in out.iter_mut().zip(left) {
+            *byte = *drawn;
+        }
+        self.given += out.len();
+    }
+}
+
+impl TryRng for CallRandom {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        self.fill(out);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for CallRandom {}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -217,6 +279,26 @@ mod tests {
         let before = random.0.next.load(Ordering::Relaxed);
         random.clone().next_u64();
         assert_eq!(random.0.next.load(Ordering::Relaxed), before + 1);
+    }
+
+    #[test]
+    fn a_call_gets_no_byte_twice_and_no_byte_of_another_call() {
+        let random = Random::new(&[7; NSM_SEED_BYTES]).unwrap();
+        let mut parts = HashSet::new();
+        for _ in 0..100 {
+            let mut call = random.for_call();
+            for length in [8, 16, 32, 33, 64, CALL_BYTES, CALL_BYTES + 1, 1000, 8] {
+                let mut out = vec![0; length];
+                call.fill_bytes(&mut out);
+                // The end of what was not written would be zeros.
+                for eight in out.chunks_exact(8).chain(out.rchunks_exact(8).take(1)) {
+                    assert_ne!(eight, [0; 8]);
+                }
+                for eight in out.chunks_exact(8) {
+                    assert!(parts.insert(eight.to_vec()), "{length}");
+                }
+            }
+        }
     }
 
     #[test]

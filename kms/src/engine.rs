@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use attestation::rand_core::CryptoRng;
 use attestation::{Timestamp, Verifier};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
@@ -126,7 +127,7 @@ pub struct Response {
     /// The `Content-Type`.
     pub content_type: &'static str,
     /// The value of `x-amzn-RequestId`.
-    pub request_id: String,
+    pub request_id: Uuid,
     /// The body, which may hold plaintext and is wiped when dropped. Empty for operations without
     /// output.
     pub body: Zeroizing<Vec<u8>>,
@@ -350,7 +351,7 @@ impl Reply {
             response: Response {
                 status,
                 content_type: protocol.content_type(),
-                request_id: event.request_id().to_owned(),
+                request_id: event.request_id(),
                 body,
             },
             event,

@@ -75,12 +75,11 @@ impl Usage {
 
     /// Notes it as the use that this event records.
     pub fn note(&self, event: &Event) {
-        let id = |text: &str| text.parse().unwrap_or_default();
         let last = LastUse {
             operation: self.operation,
             at: self.at,
-            event_id: id(event.event_id()),
-            request_id: id(event.request_id()),
+            event_id: event.event_id(),
+            request_id: event.request_id(),
         };
         for key in self.keys.0.iter().flatten() {
             *key.place() = Some(last);

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
+use serde::{Serialize, Serializer};
 
 use crate::error::KmsError;
 
@@ -49,6 +50,12 @@ impl FromStr for AccountId {
                 what: "an account id of 12 digits",
             }),
         }
+    }
+}
+
+impl Serialize for AccountId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -99,6 +106,12 @@ impl FromStr for Region {
         } else {
             Err(NameError { what: "a region" })
         }
+    }
+}
+
+impl Serialize for Region {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

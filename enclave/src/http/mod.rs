@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use uuid::Uuid;
 
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
@@ -178,7 +179,9 @@ impl Server {
 
     /// An answer of the engine with the headers that are the edge's part.
     fn response(&self, answer: Answer) -> Response {
-        let request_id = HeaderValue::try_from(answer.request_id);
+        let mut text = Uuid::encode_buffer();
+        let text = answer.request_id.hyphenated().encode_lower(&mut text);
+        let request_id = HeaderValue::from_str(text);
         let mut response = self.answer(
             answer.status,
             answer.content_type,

@@ -17,6 +17,14 @@ pub(crate) fn iso8601(moment: Timestamp) -> String {
     civil(moment).to_string()
 }
 
+/// Writes a moment in that form.
+pub(super) fn serialize<S: serde::Serializer>(
+    moment: &Timestamp,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&civil(*moment))
+}
+
 /// The form of dates inside a response's elements: `Aug 10, 2022, 10:38:27 PM`.
 pub(super) fn in_words(moment: Timestamp) -> String {
     let date = civil(moment);

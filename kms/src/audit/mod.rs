@@ -10,12 +10,18 @@
 mod date;
 mod elements;
 mod iam;
+mod identity;
+mod object;
 mod parameters;
 
-use base64::Engine as _;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+use uuid::Uuid;
 
 use attestation::rand_core::CryptoRng;
 use attestation::{Timestamp, VerifiedDocument};
@@ -25,7 +31,7 @@ use crate::grant::GrantId;
 use crate::iam::Action;
 use crate::key::{BackingKeyId, Key};
 use crate::name::{AccountId, Region};
-use crate::principal::{Principal, PrincipalKind};
+use crate::principal::Principal;
 use crate::protocol::{OperationName, Request};
 use crate::sigv4::Service;
 
@@ -34,6 +40,9 @@ pub(crate) use elements::{
     created_grant, created_key, key_id, key_material, replicated_key, scheduled_deletion,
 };
 pub(crate) use iam::{assumed_role, created_access_key, created_role, created_user, session_token};
+use identity::UserIdentity;
+use object::Member;
+pub(crate) use object::Object;
 
 /// The version of CloudTrail's record format.
 const EVENT_VERSION: &str = "1.11";
@@ -62,33 +71,38 @@ const RECORDED_PCRS: [(usize, &str); 6] = [
     (8, "attestationDocumentEnclavePCR8"),
 ];
 
-/// One call, as the audit trail records it.
-#[derive(Clone, Debug, Serialize)]
+/// How long the line of an ordinary event is, in bytes.
+const USUAL_LINE_BYTES: usize = 1536;
+
+/// One call, as the audit trail records it. It is put into words when it is written, not while
+/// the call waits.
+#[derive(Clone, Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     event_version: &'static str,
     user_identity: UserIdentity,
-    event_time: String,
+    #[serde(serialize_with = "date::serialize")]
+    event_time: Timestamp,
     event_source: &'static str,
     event_name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aws_region: Option<String>,
+    aws_region: Option<Region>,
     #[serde(rename = "sourceIPAddress")]
-    source_ip_address: String,
+    source_ip_address: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<String>,
+    user_agent: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_message: Option<String>,
-    request_parameters: Option<Map<String, Value>>,
+    request_parameters: Option<Object>,
     response_elements: Option<Value>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    additional_event_data: Map<String, Value>,
-    #[serde(rename = "requestID", skip_serializing_if = "String::is_empty")]
-    request_id: String,
+    #[serde(skip_serializing_if = "AdditionalEventData::is_empty")]
+    additional_event_data: AdditionalEventData,
+    #[serde(rename = "requestID", skip_serializing_if = "Uuid::is_nil")]
+    request_id: Uuid,
     #[serde(rename = "eventID")]
-    event_id: String,
+    event_id: Uuid,
     read_only: bool,
     resources: Vec<Resource>,
     event_type: &'static str,
@@ -96,41 +110,29 @@ pub struct Event {
     service_event_details: Option<Value>,
     management_event: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    recipient_account_id: Option<String>,
+    recipient_account_id: Option<AccountId>,
     event_category: &'static str,
     #[serde(skip)]
     attested: Option<bool>,
 }
 
-/// Who called.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct UserIdentity {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    principal_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arn: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access_key_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invoked_by: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_context: Option<Value>,
+/// What CloudTrail's record has no place for.
+#[derive(Clone, Debug, Default)]
+struct AdditionalEventData {
+    /// Which event it is of which run of the enclave.
+    number: Option<(Arc<str>, u64)>,
+    /// The basis of each decision, by action.
+    authorization: Object,
+    recipient: Option<VerifiedDocument>,
+    others: Object,
 }
 
 /// A key or alias that the call was about.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 struct Resource {
-    account_id: String,
-    r#type: &'static str,
-    #[serde(rename = "ARN")]
-    arn: String,
+    account_id: AccountId,
+    kind: &'static str,
+    arn: Arc<str>,
 }
 
 impl Event {
@@ -139,26 +141,27 @@ impl Event {
 
     /// The event as one line of JSON, without a line break at its end or anywhere else.
     pub fn to_json_line(&self) -> String {
+        let mut line = Vec::with_capacity(USUAL_LINE_BYTES);
         // Strings, numbers and maps with text keys: there is nothing in it that JSON can't hold.
-        serde_json::to_string(self).unwrap_or_default()
+        let written = serde_json::to_writer(&mut line, self);
+        let line = written.map(|()| String::from_utf8(line).unwrap_or_default());
+        line.unwrap_or_default()
     }
 
     /// Says which of the events of one run of the enclave this is. Numbers that are missing show
     /// events that are missing, whoever lost them.
-    pub fn number(&mut self, boot_id: &str, number: u64) {
-        let data = &mut self.additional_event_data;
-        data.insert("enclaveBootId".to_owned(), boot_id.into());
-        data.insert("enclaveEventNumber".to_owned(), number.into());
+    pub fn number(&mut self, boot_id: &Arc<str>, number: u64) {
+        self.additional_event_data.number = Some((Arc::clone(boot_id), number));
     }
 
-    /// The id of this event: a UUID.
-    pub fn event_id(&self) -> &str {
-        &self.event_id
+    /// The id of this event.
+    pub fn event_id(&self) -> Uuid {
+        self.event_id
     }
 
     /// The id of the request, as in the `x-amzn-RequestId` of the answer.
-    pub fn request_id(&self) -> &str {
-        &self.request_id
+    pub fn request_id(&self) -> Uuid {
+        self.request_id
     }
 
     /// The operation, or `UnknownOperation`.
@@ -178,15 +181,16 @@ impl Event {
 
     /// Records where the call came from, if the edge knows it.
     pub fn set_source_address(&mut self, address: core::net::IpAddr) {
-        self.source_ip_address = address.to_string();
+        self.source_ip_address = address.to_string().into();
     }
 
     /// An event of which nothing is known but that somebody called.
     pub(crate) fn begin(call: &Call<'_>, now: Timestamp, random: &mut dyn CryptoRng) -> Self {
         let user_agent = call.headers.get(http::header::USER_AGENT);
         Self {
-            user_agent: user_agent
-                .map(|agent| bounded(&String::from_utf8_lossy(agent.as_bytes()), MAX_TEXT_BYTES)),
+            user_agent: user_agent.map(|agent| {
+                bounded(&String::from_utf8_lossy(agent.as_bytes()), MAX_TEXT_BYTES).into()
+            }),
             request_id: fresh_uuid(random),
             ..Self::empty(now, random)
         }
@@ -202,7 +206,7 @@ impl Event {
             event_type: "AwsServiceEvent",
             ..Self::empty(now, random)
         };
-        event.additional("lost", count.into());
+        event.additional("lost", Value::from(count));
         event
     }
 
@@ -215,19 +219,14 @@ impl Event {
         random: &mut dyn CryptoRng,
     ) -> Self {
         let mut event = Self {
-            user_identity: UserIdentity {
-                r#type: "AWSService",
-                account_id: Some(key.account().to_string()),
-                invoked_by: Some(AWS_INTERNAL),
-                ..UserIdentity::unknown()
-            },
+            user_identity: UserIdentity::Service(key.account()),
             event_name: name,
             event_type: "AwsServiceEvent",
-            aws_region: Some(key.region().to_string()),
-            source_ip_address: AWS_INTERNAL.to_owned(),
-            user_agent: Some(AWS_INTERNAL.to_owned()),
+            aws_region: Some(key.region().clone()),
+            source_ip_address: AWS_INTERNAL.into(),
+            user_agent: Some(AWS_INTERNAL.into()),
             read_only: false,
-            recipient_account_id: Some(key.account().to_string()),
+            recipient_account_id: Some(key.account()),
             service_event_details: Some(details),
             ..Self::empty(now, random)
         };
@@ -238,19 +237,21 @@ impl Event {
     fn empty(now: Timestamp, random: &mut dyn CryptoRng) -> Self {
         Self {
             event_version: EVENT_VERSION,
-            user_identity: UserIdentity::unknown(),
-            event_time: date::iso8601(now),
+            user_identity: UserIdentity::Unknown {
+                access_key_id: None,
+            },
+            event_time: now,
             event_source: "kms.amazonaws.com",
             event_name: "UnknownOperation",
             aws_region: None,
-            source_ip_address: UNKNOWN_SOURCE.to_owned(),
+            source_ip_address: UNKNOWN_SOURCE.into(),
             user_agent: None,
             error_code: None,
             error_message: None,
             request_parameters: None,
             response_elements: None,
-            additional_event_data: Map::new(),
-            request_id: String::new(),
+            additional_event_data: AdditionalEventData::default(),
+            request_id: Uuid::nil(),
             event_id: fresh_uuid(random),
             read_only: true,
             resources: Vec::new(),
@@ -280,7 +281,7 @@ impl Event {
     }
 
     /// Records the parameters of a call of IAM or STS, under the names CloudTrail gives them.
-    pub(crate) fn parameters(&mut self, shown: Map<String, Value>) {
+    pub(crate) fn parameters(&mut self, shown: Object) {
         self.request_parameters =
             Some(parameters::bounded(shown)).filter(|shown| !shown.is_empty());
     }
@@ -288,22 +289,32 @@ impl Event {
     /// Records a role that the call is about.
     pub(crate) fn role(&mut self, account: AccountId, arn: &str) {
         self.resources.push(Resource {
-            account_id: account.to_string(),
-            r#type: "AWS::IAM::Role",
-            arn: arn.to_owned(),
+            account_id: account,
+            kind: "AWS::IAM::Role",
+            arn: arn.into(),
         });
     }
 
     /// Records the access key that a caller claims to hold. It proves nothing yet.
     pub(crate) fn claimed_access_key(&mut self, access_key_id: &str) {
-        self.user_identity.access_key_id = Some(bounded(access_key_id, MAX_ACCESS_KEY_ID_BYTES));
+        self.user_identity = UserIdentity::Unknown {
+            access_key_id: Some(bounded(access_key_id, MAX_ACCESS_KEY_ID_BYTES)),
+        };
     }
 
     /// Records who calls, once authenticated.
-    pub(crate) fn caller(&mut self, principal: &Principal, access_key_id: &str, region: &Region) {
-        self.user_identity = UserIdentity::of(principal, access_key_id);
-        self.aws_region = Some(region.to_string());
-        self.recipient_account_id = Some(principal.account().to_string());
+    pub(crate) fn caller(
+        &mut self,
+        principal: &Arc<Principal>,
+        access_key_id: &str,
+        region: &Region,
+    ) {
+        self.user_identity = UserIdentity::Known {
+            principal: Arc::clone(principal),
+            access_key_id: access_key_id.to_owned(),
+        };
+        self.aws_region = Some(region.clone());
+        self.recipient_account_id = Some(principal.account());
     }
 
     /// Records the request's parameters.
@@ -313,19 +324,19 @@ impl Event {
 
     /// Records a key that the call is about.
     pub(crate) fn key(&mut self, key: &Key) {
-        self.resource(key.account(), key.arn());
+        self.resource(key.account(), Arc::clone(key.arn()));
     }
 
     /// Records an alias that the call is about. CloudTrail gives it the type of a key.
     pub(crate) fn alias(&mut self, account: AccountId, arn: &str) {
-        self.resource(account, arn);
+        self.resource(account, arn.into());
     }
 
-    fn resource(&mut self, account: AccountId, arn: &str) {
+    fn resource(&mut self, account_id: AccountId, arn: Arc<str>) {
         let resource = Resource {
-            account_id: account.to_string(),
-            r#type: "AWS::KMS::Key",
-            arn: arn.to_owned(),
+            account_id,
+            kind: "AWS::KMS::Key",
+            arn,
         };
         if !self.resources.contains(&resource) {
             self.resources.push(resource);
@@ -340,42 +351,31 @@ impl Event {
     /// Records the measurements of a verified attestation document, under AWS's names.
     pub(crate) fn recipient(&mut self, document: &VerifiedDocument) {
         self.attested = Some(true);
-        let mut recipient = Map::new();
-        recipient.insert(
-            "attestationDocumentModuleId".into(),
-            document.module_id().into(),
-        );
-        for (index, name) in RECORDED_PCRS {
-            if let Some(value) = document.pcrs().get(index) {
-                recipient.insert(name.into(), BASE64.encode(value).into());
-            }
-        }
-        self.additional("recipient", recipient.into());
+        self.additional_event_data.recipient = Some(document.clone());
     }
 
     /// Records why the call was permitted or denied.
-    pub(crate) fn authorization(&mut self, action: &str, basis: &str) {
-        let decisions = self
-            .additional_event_data
-            .entry("authorization")
-            .or_insert_with(|| Map::new().into());
-        if let Value::Object(decisions) = decisions {
-            decisions.insert(action.to_owned(), basis.into());
-        }
+    pub(crate) fn authorization(
+        &mut self,
+        action: impl Into<Cow<'static, str>>,
+        basis: Cow<'static, str>,
+    ) {
+        let decisions = &mut self.additional_event_data.authorization;
+        decisions.set(action, basis);
     }
 
     /// Records the key material that was used, under AWS's name for its part in the call.
     pub(crate) fn key_material(&mut self, name: &'static str, id: &BackingKeyId) {
-        self.additional(name, id.to_string().into());
+        self.additional(name, id.to_string());
     }
 
-    fn additional(&mut self, name: &str, value: Value) {
-        self.additional_event_data.insert(name.to_owned(), value);
+    fn additional(&mut self, name: &'static str, member: impl Into<Member>) {
+        self.additional_event_data.others.set(name, member);
     }
 
     /// Records the grant that was retired: whoever retires one by its token does not name it.
     pub(crate) fn retired_grant(&mut self, id: GrantId) {
-        self.additional("grantId", id.to_string().into());
+        self.additional("grantId", id.to_string());
     }
 
     /// Records what the call changed.
@@ -391,47 +391,71 @@ impl Event {
     }
 }
 
-impl UserIdentity {
-    fn unknown() -> Self {
-        Self {
-            r#type: "Unknown",
-            principal_id: None,
-            arn: None,
-            account_id: None,
-            access_key_id: None,
-            user_name: None,
-            invoked_by: None,
-            session_context: None,
-        }
-    }
-
-    fn of(principal: &Principal, access_key_id: &str) -> Self {
-        let (r#type, user_name) = match principal.kind() {
-            PrincipalKind::Root => ("Root", None),
-            PrincipalKind::User { name, .. } => ("IAMUser", Some(name.to_string())),
-            PrincipalKind::Role(_) => ("Role", None),
-            PrincipalKind::Session(_) => ("AssumedRole", None),
-        };
-        Self {
-            r#type,
-            principal_id: Some(principal.principal_id()),
-            arn: Some(principal.arn().to_string()),
-            account_id: Some(principal.account().to_string()),
-            access_key_id: Some(access_key_id.to_owned()),
-            user_name,
-            invoked_by: None,
-            session_context: iam::session_context(principal),
-        }
+impl Serialize for Resource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("accountId", &self.account_id)?;
+        map.serialize_entry("type", self.kind)?;
+        map.serialize_entry("ARN", &*self.arn)?;
+        map.end()
     }
 }
 
-/// A random (version 4) UUID in its text form.
-fn fresh_uuid(random: &mut dyn CryptoRng) -> String {
+impl AdditionalEventData {
+    fn is_empty(&self) -> bool {
+        let Self {
+            number,
+            authorization,
+            recipient,
+            others,
+        } = self;
+        number.is_none() && authorization.is_empty() && recipient.is_none() && others.is_empty()
+    }
+}
+
+impl Serialize for AdditionalEventData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some((boot_id, number)) = &self.number {
+            map.serialize_entry("enclaveBootId", &**boot_id)?;
+            map.serialize_entry("enclaveEventNumber", number)?;
+        }
+        if !self.authorization.is_empty() {
+            map.serialize_entry("authorization", &self.authorization)?;
+        }
+        if let Some(document) = &self.recipient {
+            map.serialize_entry("recipient", &Measurements(document))?;
+        }
+        for (name, member) in self.others.iter() {
+            map.serialize_entry(name, member)?;
+        }
+        map.end()
+    }
+}
+
+/// What CloudTrail shows of an attestation document.
+struct Measurements<'a>(&'a VerifiedDocument);
+
+impl Serialize for Measurements<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(document) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("attestationDocumentModuleId", document.module_id())?;
+        for (index, name) in RECORDED_PCRS {
+            if let Some(value) = document.pcrs().get(index) {
+                let value = Base64Display::new(value, &BASE64);
+                map.serialize_entry(name, &format_args!("{value}"))?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// A random (version 4) UUID.
+fn fresh_uuid(random: &mut dyn CryptoRng) -> Uuid {
     let mut bytes = [0; 16];
     random.fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes)
-        .into_uuid()
-        .to_string()
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 /// Whether CloudTrail marks the operation as one that changes nothing.

@@ -4,9 +4,10 @@
 //! attestation documents and grant tokens. An encryption context is shown: it is not secret by
 //! definition, and it is what makes the record of a decryption useful.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::date;
+use super::object::{Member, Object};
 use crate::protocol::request::{Tag, XksProxy};
 use crate::protocol::spec::{
     EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, MessageType, Origin,
@@ -14,7 +15,7 @@ use crate::protocol::spec::{
 use crate::protocol::{EncryptionContext, Request, request};
 
 /// The parameters of a request, under the names CloudTrail gives them.
-pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
+pub(super) fn of(request: &Request<'_>) -> Object {
     let mut shown = Parameters::default();
     match request {
         Request::CancelKeyDeletion(r) => shown.text("keyId", &r.key_id),
@@ -39,7 +40,7 @@ pub(super) fn of(request: &Request<'_>) -> Map<String, Value> {
                 .map(|operation| operation.as_str().into());
             shown.value("operations", operations.collect::<Vec<Value>>());
             if let Some(constraints) = &r.constraints {
-                shown.value("constraints", grant_constraints(constraints).0);
+                shown.value("constraints", json!(grant_constraints(constraints).0));
             }
             shown.optional("name", r.name.as_deref());
             shown.dry_run(r.dry_run);
@@ -366,38 +367,42 @@ const MAX_KEPT_BYTES: usize = 512;
 
 /// The parameters, or when there is too much of them only those of bounded size, with
 /// `"omitted": true` as CloudTrail marks a truncated field.
-pub(super) fn bounded(mut shown: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn bounded(mut shown: Object) -> Object {
+    if shown.most_bytes() <= MAX_BYTES {
+        return shown;
+    }
     let length = serde_json::to_vec(&shown).map_or(usize::MAX, |json| json.len());
     if length > MAX_BYTES {
-        shown.retain(|_, value| match value {
-            Value::Object(_) | Value::Array(_) => false,
-            Value::String(text) => text.len() <= MAX_KEPT_BYTES,
-            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        shown.retain(|member| match member {
+            Member::Texts(_) | Member::Value(Value::Object(_) | Value::Array(_)) => false,
+            Member::Text(text) => text.len() <= MAX_KEPT_BYTES,
+            Member::Value(Value::String(text)) => text.len() <= MAX_KEPT_BYTES,
+            Member::Value(Value::Null | Value::Bool(_) | Value::Number(_)) => true,
         });
-        shown.insert("omitted".to_owned(), true.into());
+        shown.set("omitted", Value::from(true));
     }
     shown
 }
 
 #[derive(Default)]
-struct Parameters(Map<String, Value>);
+struct Parameters(Object);
 
 impl Parameters {
-    fn value(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.insert(name.to_owned(), value.into());
+    fn value(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.0.set(name, value.into());
     }
 
-    fn text(&mut self, name: &str, text: &str) {
-        self.value(name, text);
+    fn text(&mut self, name: &'static str, text: &str) {
+        self.0.set(name, text.to_owned());
     }
 
-    fn optional(&mut self, name: &str, text: Option<&str>) {
+    fn optional(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.text(name, text);
         }
     }
 
-    fn number(&mut self, name: &str, number: Option<u16>) {
+    fn number(&mut self, name: &'static str, number: Option<u16>) {
         if let Some(number) = number {
             self.value(name, number);
         }
@@ -429,23 +434,20 @@ impl Parameters {
     }
 
     /// The algorithm is shown even when the request left it out, as AWS does.
-    fn algorithm(&mut self, name: &str, algorithm: Option<EncryptionAlgorithm>) {
+    fn algorithm(&mut self, name: &'static str, algorithm: Option<EncryptionAlgorithm>) {
         let algorithm = algorithm.unwrap_or(EncryptionAlgorithm::SymmetricDefault);
-        self.text(name, algorithm.as_str());
+        self.0.set(name, algorithm.as_str());
     }
 
     /// So is the message type.
     fn message_type(&mut self, message_type: Option<MessageType>) {
         let message_type = message_type.unwrap_or(MessageType::Raw);
-        self.text("messageType", message_type.as_str());
+        self.0.set("messageType", message_type.as_str());
     }
 
-    fn context(&mut self, name: &str, context: &EncryptionContext) {
+    fn context(&mut self, name: &'static str, context: &EncryptionContext) {
         if !context.is_empty() {
-            let pairs = context
-                .iter()
-                .map(|(key, value)| (key.to_owned(), value.into()));
-            self.value(name, pairs.collect::<Map<String, Value>>());
+            self.0.set(name, context);
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn authorize_also(
         assumption: None,
     };
     let (basis, refusal) = judge(&context.caller.principal, &asked, asked.owner, None);
-    context.event.authorization(&action, &basis);
+    context.event.authorization(action.clone(), basis.into());
     let Some(refusal) = refusal else {
         return Ok(());
     };
@@ -99,7 +99,7 @@ pub(super) fn authorize_assumption(
             (basis, refusal.is_some())
         }
     };
-    context.event.authorization(&action, &basis);
+    context.event.authorization(action.clone(), basis.into());
     if !refused {
         return Ok(());
     }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::audit::Object;
 use crate::call::Call;
 use crate::protocol::violation::{Constraint, Path, Shown, Violations};
 use crate::sigv4::Service;
@@ -89,7 +90,7 @@ pub(super) struct Parameters<'a> {
     /// The first text that is not as IAM wants it.
     invalid: Option<String>,
     /// What was read, under the names CloudTrail gives it.
-    shown: Map<String, Value>,
+    shown: Object,
 }
 
 impl<'a> Parameters<'a> {
@@ -106,7 +107,7 @@ impl<'a> Parameters<'a> {
             has_duplicates,
             violations: Violations::default(),
             invalid: None,
-            shown: Map::new(),
+            shown: Object::default(),
         }
     }
 
@@ -330,7 +331,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// What was read, for the audit trail.
-    pub(super) fn shown(&mut self) -> Map<String, Value> {
+    pub(super) fn shown(&mut self) -> Object {
         std::mem::take(&mut self.shown)
     }
 
@@ -345,7 +346,7 @@ impl<'a> Parameters<'a> {
     }
 
     fn show(&mut self, name: &str, value: impl Into<Value>) {
-        self.shown.insert(path(name).to_string(), value.into());
+        self.shown.set(path(name).to_string(), value.into());
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::sigv4::Service;
@@ -16,22 +17,24 @@ use super::error::Wire;
 pub(super) fn response(
     action: Action,
     result: Option<&dyn Fn(&mut Element<'_>)>,
-    request_id: &str,
+    request_id: Uuid,
 ) -> Zeroizing<Vec<u8>> {
     let name = action.as_str();
+    let request_id = request_id.to_string();
     let root = format!("{name}Response");
     document(&root, action.service(), |root| {
         if let Some(result) = result {
             root.element(&format!("{name}Result"), result);
         }
         root.element("ResponseMetadata", |metadata| {
-            metadata.text("RequestId", request_id);
+            metadata.text("RequestId", &request_id);
         });
     })
 }
 
 /// The answer that is an error.
-pub(super) fn error(service: Service, wire: &Wire<'_>, request_id: &str) -> Zeroizing<Vec<u8>> {
+pub(super) fn error(service: Service, wire: &Wire<'_>, request_id: Uuid) -> Zeroizing<Vec<u8>> {
+    let request_id = request_id.to_string();
     document("ErrorResponse", service, |root| {
         root.element("Error", |error| {
             let whose = if wire.status.is_server_error() {
@@ -45,7 +48,7 @@ pub(super) fn error(service: Service, wire: &Wire<'_>, request_id: &str) -> Zero
                 error.text("Message", message);
             }
         });
-        root.text("RequestId", request_id);
+        root.text("RequestId", &request_id);
     })
 }
 
@@ -180,17 +183,17 @@ mod tests {
             });
             result.display("Number", 7);
         };
-        let body = response(Action::CreateUser, Some(&result), "id");
+        let body = response(Action::CreateUser, Some(&result), Uuid::nil());
         assert_eq!(body.len(), body.capacity());
         assert_eq!(
             std::str::from_utf8(&body).unwrap(),
             "<CreateUserResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
              <CreateUserResult><User><UserName>a&amp;&lt;&gt;&quot;b</UserName></User>\
              <Names><member>x</member><member>y</member></Names><Number>7</Number>\
-             </CreateUserResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata>\
+             </CreateUserResult><ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata>\
              </CreateUserResponse>"
         );
-        let body = response(Action::GetCallerIdentity, None, "id");
+        let body = response(Action::GetCallerIdentity, None, Uuid::nil());
         assert!(
             std::str::from_utf8(&body)
                 .unwrap()

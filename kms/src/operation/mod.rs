@@ -269,11 +269,13 @@ impl Context<'_> {
         }
         match authorize(self.asking(), action, resource, conditions) {
             Ok(permit) => {
-                self.event.authorization(A::NAME, permit.basis().as_str());
+                let basis = permit.basis().text().clone();
+                self.event.authorization(A::NAME, basis);
                 Ok(permit)
             }
             Err(denial) => {
-                self.event.authorization(A::NAME, denial.reason());
+                let reason = denial.reason().to_owned();
+                self.event.authorization(A::NAME, reason.into());
                 Err(denial.error(shown))
             }
         }

@@ -132,7 +132,7 @@ pub struct Basis {
 
 impl Basis {
     /// The basis in words: which statement of which policy, or which grant.
-    pub fn as_str(&self) -> &str {
+    pub fn text(&self) -> &Cow<'static, str> {
         &self.text
     }
 

@@ -302,7 +302,7 @@ impl Server {
         let line = reply.event.to_json_line();
         assert!(!line.contains('\n'));
         let event: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(event["requestID"], reply.response.request_id.as_str());
+        assert_eq!(event["requestID"], reply.response.request_id.to_string());
         let is_xml = reply.response.body.starts_with(b"<");
         let expected = if is_xml {
             "text/xml"
@@ -313,7 +313,7 @@ impl Server {
         self.events.push(line);
         Answer {
             status: reply.response.status.as_u16(),
-            request_id: reply.response.request_id,
+            request_id: reply.response.request_id.to_string(),
             body: reply.response.body.to_vec(),
             event,
         }
