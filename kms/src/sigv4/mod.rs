@@ -81,8 +81,8 @@ impl Authenticated {
 /// Verifies the signature of a call for one of our services.
 ///
 /// `secret` is that of the access key in `authorization`, or `None` if there is no such active
-/// key. An unknown key costs the same work as a wrong signature, and whatever else is wrong, the
-/// answer tells only that it is unknown (as DynamoDB was seen to do in 2026).
+/// key. Then, whatever else is wrong, the answer tells only that the key is unknown (as DynamoDB
+/// was seen to do in 2026).
 ///
 /// # Errors
 ///
@@ -96,17 +96,21 @@ pub fn verify(
     secret: Option<&SecretAccessKey>,
     now: Timestamp,
 ) -> Result<Authenticated, KmsError> {
-    let stand_in = SecretAccessKey::new(String::from("an access key that does not exist"));
-    let key = SigningKey::derive(
-        secret.unwrap_or(&stand_in),
-        authorization.date(),
-        authorization.region(),
-        service,
-    );
-    let verified = verify_with(call, authorization, service, &key, now);
-    match secret {
-        Some(_) => verified,
-        None => Err(unknown_caller()),
+    let (date, region) = (authorization.date(), authorization.region());
+    let Some(secret) = secret else {
+        let stand_in = SecretAccessKey::new(String::from("an access key that does not exist"));
+        let key = SigningKey::derive(&stand_in, date, region, service);
+        let _ = verify_with(call, authorization, service, &key, now);
+        return Err(unknown_caller());
+    };
+    match secret.remembered(date, region, service) {
+        Some(key) => verify_with(call, authorization, service, &key, now),
+        None => {
+            let key = SigningKey::derive(secret, date, region, service);
+            let authenticated = verify_with(call, authorization, service, &key, now)?;
+            secret.remember(date, region, service, key);
+            Ok(authenticated)
+        }
     }
 }
 
@@ -118,12 +122,10 @@ pub(crate) fn unknown_caller() -> KmsError {
 /// Verifies the signature of a call with the signing key of the authorization's access key, date
 /// and region, and of this service.
 ///
-/// Half of [`verify`], for callers that keep signing keys: one is good for a whole day.
-///
 /// # Errors
 ///
 /// Those of [`verify`], but for the unknown key.
-pub fn verify_with(
+fn verify_with(
     call: &Call<'_>,
     authorization: &Authorization<'_>,
     service: Service,

@@ -1,5 +1,8 @@
 //! The keys signatures are made with.
 
+use std::collections::VecDeque;
+use std::sync::{PoisonError, RwLock};
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -7,18 +10,81 @@ use zeroize::Zeroizing;
 use super::{Service, TERMINATOR};
 
 /// The secret half of an access key. Wiped when dropped, never shown.
-#[derive(Clone)]
-pub struct SecretAccessKey(Zeroizing<String>);
+///
+/// It remembers the signing keys that good signatures were made with last: a client uses one for
+/// a day, and to derive it takes longer than to use it.
+pub struct SecretAccessKey {
+    secret: Zeroizing<String>,
+    derived: RwLock<VecDeque<(Scope, SigningKey)>>,
+}
+
+/// How many signing keys are remembered: of two days about midnight, in two regions or services.
+const REMEMBERED: usize = 4;
+
+/// What a signing key is good for.
+struct Scope {
+    date: Box<str>,
+    region: Box<str>,
+    service: Service,
+}
+
+impl Scope {
+    fn is(&self, date: &str, region: &str, service: Service) -> bool {
+        *self.date == *date && *self.region == *region && self.service == service
+    }
+}
 
 impl SecretAccessKey {
     /// Takes the secret as the client has it.
     pub fn new(secret: String) -> Self {
-        Self(Zeroizing::new(secret))
+        Self {
+            secret: Zeroizing::new(secret),
+            derived: RwLock::default(),
+        }
     }
 
     /// The secret itself, to sign with or to seal into a record.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.secret
+    }
+
+    /// The signing key for a scope, if a good signature was made with it lately.
+    pub(super) fn remembered(
+        &self,
+        date: &str,
+        region: &str,
+        service: Service,
+    ) -> Option<SigningKey> {
+        let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
+        let mut derived = derived.iter();
+        let found = derived.find(|(scope, _)| scope.is(date, region, service));
+        found.map(|(_, key)| key.clone())
+    }
+
+    /// Remembers the signing key for a scope, in the place of the oldest.
+    pub(super) fn remember(&self, date: &str, region: &str, service: Service, key: SigningKey) {
+        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
+        let known = |(scope, _): &(Scope, _)| scope.is(date, region, service);
+        if derived.iter().any(known) {
+            return;
+        }
+        let scope = Scope {
+            date: date.into(),
+            region: region.into(),
+            service,
+        };
+        derived.truncate(REMEMBERED - 1);
+        derived.push_front((scope, key));
+    }
+}
+
+impl Clone for SecretAccessKey {
+    /// The same secret, with nothing remembered.
+    fn clone(&self) -> Self {
+        Self {
+            secret: self.secret.clone(),
+            derived: RwLock::default(),
+        }
     }
 }
 

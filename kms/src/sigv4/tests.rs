@@ -131,6 +131,59 @@ impl Received {
     }
 }
 
+/// A secret, and what it remembers: the scopes of 2026-01-01 and so on, in a region.
+fn remembers(secret: &SecretAccessKey, day: u32, region: &str, service: Service) -> bool {
+    let date = (20_260_100 + day).to_string();
+    secret.remembered(&date, region, service).is_some()
+}
+
+#[test]
+fn a_signing_key_is_remembered_for_its_scope_and_no_other() {
+    let secret = SecretAccessKey::new(SECRET.to_owned());
+    let region = "eu-central-1";
+    for day in 1..=6 {
+        let date = (20_260_100 + day).to_string();
+        let key = SigningKey::derive(&secret, &date, region, Service::Kms);
+        for _ in 0..2 {
+            secret.remember(&date, region, Service::Kms, key.clone());
+        }
+        let remembered = secret.remembered(&date, region, Service::Kms).unwrap();
+        assert_eq!(*remembered.sign(b"text"), *key.sign(b"text"));
+        assert!(!remembers(&secret, day, "eu-central-2", Service::Kms));
+        assert!(!remembers(&secret, day, region, Service::Sts));
+        assert!(!remembers(&secret, day + 1, region, Service::Kms));
+    }
+    let known: Vec<_> = (1..=6)
+        .filter(|day| remembers(&secret, *day, region, Service::Kms))
+        .collect();
+    assert_eq!(known, [3, 4, 5, 6], "the newest");
+    assert!(!remembers(&secret.clone(), 6, region, Service::Kms));
+}
+
+#[test]
+fn only_a_good_signature_leaves_its_signing_key() {
+    let secret = SecretAccessKey::new(SECRET.to_owned());
+    let verify = |request: &Received| {
+        let call = request.call();
+        let authorization = Authorization::parse(&call).unwrap();
+        let verified = verify(&call, &authorization, Service::Kms, Some(&secret), NOW);
+        let (date, region) = (authorization.date(), authorization.region());
+        let remembered = secret.remembered(date, region, Service::Kms);
+        (verified.is_ok(), remembered.is_some())
+    };
+    let good = Received::signed();
+    let mut bad = Received::signed();
+    bad.body.push(b' ');
+    assert_eq!(verify(&bad), (false, false));
+    assert_eq!(verify(&good), (true, true));
+    assert_eq!(verify(&good), (true, true));
+    assert_eq!(
+        verify(&bad),
+        (false, true),
+        "with the key that is remembered"
+    );
+}
+
 /// One vector of AWS's test suite: target, headers after the host and the date, signature.
 type Vector<'a> = (&'a str, &'a [(&'static str, &'a str)], &'a str);
 

@@ -159,6 +159,29 @@ fn set_operators_ask_of_all_values_or_of_any() {
     }
 }
 
+/// What is no number is not among those that a comparison holds for, and so not all are.
+#[test]
+fn a_value_that_cannot_be_read_is_one_for_which_nothing_holds() {
+    for (name, expected) in [
+        ("NumericLessThan", r#""9""#),
+        ("NumericEquals", r#"["5","9"]"#),
+    ] {
+        let (all, any) = (
+            format!("ForAllValues:{name}"),
+            format!("ForAnyValue:{name}"),
+        );
+        for (found, of_all, of_any) in [
+            (&["5"][..], true, true),
+            (&["5", "five"], false, true),
+            (&["five"], false, false),
+            (&["five", "six"], false, false),
+        ] {
+            assert_eq!(operator(&all, expected, found), of_all, "{all} {found:?}");
+            assert_eq!(operator(&any, expected, found), of_any, "{any} {found:?}");
+        }
+    }
+}
+
 #[test]
 fn all_keys_and_all_operators_must_hold() {
     let condition = r#"{
