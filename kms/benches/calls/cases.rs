@@ -203,7 +203,7 @@ fn parts(world: &Rc<World>) -> Vec<Case> {
     let envelope = move || -> Prepared {
         let verifier = Verifier::new(vec![root.clone()], attestation::VerifyOptions::default());
         let verified = verifier.verify(&bytes, START).unwrap();
-        let key = verified.recipient_key().unwrap();
+        let key = verified.recipient_key().cloned().unwrap();
         Box::new(move || drop(black_box(key.seal(&[7; 32], &mut CheapRandom(1)).unwrap())))
     };
 

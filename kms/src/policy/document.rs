@@ -139,19 +139,10 @@ impl Statement {
             Some(principals) => principals.reach(&facts.caller())?,
             None => Reach::Principal,
         };
-        let about_action = || {
-            self.actions.contains(|pattern| {
-                let places = pattern.places(facts.action(), facts);
-                places.is_some_and(|places| places.arrived())
-            })
-        };
+        let about_action = || self.actions.contains(|pattern| facts.action_is(pattern));
         let about_resource = || {
-            self.resources.as_ref().is_none_or(|resources| {
-                resources.contains(|pattern| {
-                    let places = pattern.places(facts.resource(), facts);
-                    places.is_some_and(|places| places.arrived())
-                })
-            })
+            let resources = self.resources.as_ref();
+            resources.is_none_or(|all| all.contains(|pattern| facts.resource_is(pattern)))
         };
         let applies = about_action()
             && about_resource()

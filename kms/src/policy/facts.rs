@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::context::{Caller, RequestContext, Values};
 use super::number;
 use super::operand::{self, Outcome};
-use super::pattern::Case;
+use super::pattern::{ArnPattern, Case, Pattern};
 use super::texts::Texts;
 
 /// One request, for as long as policies decide on it.
@@ -33,14 +33,24 @@ impl<'r> Facts<'r> {
         self.request.caller()
     }
 
-    pub(super) fn action(&self) -> &Texts {
-        self.action
-            .get_or_init(|| Texts::new(std::iter::once(self.request.action()), Case::Insensitive))
+    /// Whether a pattern is of the action.
+    pub(super) fn action_is(&self, pattern: &Pattern) -> bool {
+        let (action, case) = (self.request.action(), Case::Insensitive);
+        let laid_out = || {
+            self.action
+                .get_or_init(|| Texts::new(std::iter::once(action), case))
+        };
+        pattern.matches(action, case, laid_out, self)
     }
 
-    pub(super) fn resource(&self) -> &Texts {
-        self.resource
-            .get_or_init(|| Texts::new(std::iter::once(self.request.resource()), Case::Sensitive))
+    /// Whether a pattern is of the resource.
+    pub(super) fn resource_is(&self, pattern: &ArnPattern) -> bool {
+        let resource = self.request.resource();
+        let laid_out = || {
+            self.resource
+                .get_or_init(|| Texts::new(std::iter::once(resource), Case::Sensitive))
+        };
+        pattern.matches(resource, laid_out, self)
     }
 
     /// The values of a condition key, unless there are none.

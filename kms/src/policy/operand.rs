@@ -120,6 +120,11 @@ impl Operands {
     pub(super) fn compare(&self, found: &Found<'_>, facts: &Facts<'_>) -> Outcome {
         match self {
             Self::Text(case, patterns) => {
+                if let Some(text) = found.single() {
+                    let laid_out = || found.texts(*case);
+                    let matches = |p: &Pattern| p.matches(text, *case, laid_out, facts);
+                    return Outcome::of_one(patterns.iter().any(matches));
+                }
                 let texts = found.texts(*case);
                 let places = patterns.iter().filter_map(|p| p.places(texts, facts));
                 texts.matched(places).outcome()
@@ -160,6 +165,16 @@ pub(super) struct Outcome {
     pub(super) some: bool,
     /// It holds for each.
     pub(super) all: bool,
+}
+
+impl Outcome {
+    /// What it says of one value.
+    fn of_one(holds: bool) -> Self {
+        Self {
+            some: holds,
+            all: holds,
+        }
+    }
 }
 
 pub(super) fn boolean(text: &str) -> Option<bool> {

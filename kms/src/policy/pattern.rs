@@ -27,6 +27,39 @@ pub(super) enum Case {
     Insensitive,
 }
 
+impl Case {
+    /// What stands for a character and those that count as the same.
+    pub(super) fn folded(self, character: char) -> char {
+        match self {
+            Self::Sensitive => character,
+            Self::Insensitive if character.is_ascii() => character.to_ascii_lowercase(),
+            Self::Insensitive => {
+                // One character, and only that, has two in lower case, and no other has the same.
+                let mut lower = character.to_lowercase();
+                match lower.len() {
+                    1 => lower.next().unwrap_or(character),
+                    _ => character,
+                }
+            }
+        }
+    }
+
+    /// What comes in a text after these characters, if it begins with them.
+    fn after<'t>(self, beginning: &str, text: &'t str) -> Option<&'t str> {
+        if self == Self::Sensitive {
+            return text.strip_prefix(beginning);
+        }
+        let mut rest = text.chars();
+        beginning
+            .chars()
+            .all(|expected| {
+                let found = rest.next().map(|found| self.folded(found));
+                found == Some(self.folded(expected))
+            })
+            .then(|| rest.as_str())
+    }
+}
+
 /// A text with wildcards and variables.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Pattern(Box<[Atom]>);
@@ -56,6 +89,41 @@ impl Pattern {
     pub(super) fn parse(text: &str, syntax: Syntax) -> Option<Self> {
         let atoms = atoms(text, syntax)?;
         Some(Self(atoms.into()))
+    }
+
+    /// Whether it matches a text, which is laid out only if that is needed: most patterns are
+    /// characters, and perhaps a `*` behind them.
+    pub(super) fn matches<'t>(
+        &self,
+        text: &str,
+        case: Case,
+        laid_out: impl Fn() -> &'t Texts,
+        facts: &Facts<'_>,
+    ) -> bool {
+        self.matches_at_sight(text, case).unwrap_or_else(|| {
+            let places = self.places(laid_out(), facts);
+            places.is_some_and(|places| places.arrived())
+        })
+    }
+
+    /// The same where it can be seen at once.
+    fn matches_at_sight(&self, text: &str, case: Case) -> Option<bool> {
+        match &*self.0 {
+            [] => Some(text.is_empty()),
+            [Atom::Many] => Some(true),
+            [Atom::Text(all)] => Some(case.after(all, text) == Some("")),
+            [Atom::Text(beginning), Atom::Many] => Some(case.after(beginning, text).is_some()),
+            _ => None,
+        }
+    }
+
+    /// Its characters, if it has nothing else.
+    fn literal(&self) -> Option<&str> {
+        match &*self.0 {
+            [] => Some(""),
+            [Atom::Text(text)] => Some(text),
+            _ => None,
+        }
     }
 
     /// Where it leads in texts of the request. A variable without a value leads nowhere.
@@ -191,6 +259,33 @@ impl ArnPattern {
         Some(Self(
             parts.into_iter().map(|part| Pattern(part.into())).collect(),
         ))
+    }
+
+    /// Whether it matches a text, which is laid out only if that is needed.
+    pub(super) fn matches<'t>(
+        &self,
+        text: &str,
+        laid_out: impl Fn() -> &'t Texts,
+        facts: &Facts<'_>,
+    ) -> bool {
+        self.matches_at_sight(text).unwrap_or_else(|| {
+            let places = self.places(laid_out(), facts);
+            places.is_some_and(|places| places.arrived())
+        })
+    }
+
+    /// The same where it can be seen at once: if no part but the last has more than characters.
+    fn matches_at_sight(&self, text: &str) -> Option<bool> {
+        let (last, parts) = self.0.split_last()?;
+        let mut rest = text;
+        for part in parts {
+            let after = rest.strip_prefix(part.literal()?);
+            match after.and_then(|after| after.strip_prefix(':')) {
+                Some(after) => rest = after,
+                None => return Some(false),
+            }
+        }
+        last.matches_at_sight(rest, Case::Sensitive)
     }
 
     /// Where it leads in texts of the request: ARNs, or the `*` of an action without a resource.

@@ -72,7 +72,7 @@ impl Texts {
         for text in texts {
             set(&mut laid.starts, place);
             for character in text.chars() {
-                of.entry(laid.folded(character)).or_default().push(place);
+                of.entry(case.folded(character)).or_default().push(place);
                 set(&mut laid.inside, place);
                 if character != ':' {
                     set(&mut laid.inside_part, place);
@@ -96,21 +96,6 @@ impl Texts {
             })
             .collect();
         laid
-    }
-
-    /// What stands for a character and those that count as the same.
-    fn folded(&self, character: char) -> char {
-        match self.case {
-            Case::Sensitive => character,
-            Case::Insensitive => {
-                // One character, and only that, has two in lower case, and no other has the same.
-                let mut lower = character.to_lowercase();
-                match lower.len() {
-                    1 => lower.next().unwrap_or(character),
-                    _ => character,
-                }
-            }
-        }
     }
 
     /// The beginnings, to go on from.
@@ -171,7 +156,7 @@ impl Places<'_> {
     /// Goes on by these characters. Tells, as the others do, whether that leads anywhere.
     pub(super) fn text(&mut self, text: &str) -> bool {
         text.chars().all(
-            |character| match self.texts.of.get(&self.texts.folded(character)) {
+            |character| match self.texts.of.get(&self.texts.case.folded(character)) {
                 Some(Occurrences::Many(places)) => step(&mut self.bits, places),
                 Some(Occurrences::Few(places)) => step_few(&mut self.bits, places),
                 None => step_few(&mut self.bits, &[]),
