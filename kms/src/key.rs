@@ -10,6 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::crypto::{Label, SecretKey, code};
 use crate::error::KmsError;
+use crate::hexadecimal::Digits;
 use crate::last_usage::LastUsage;
 use crate::material::Material;
 use crate::name::{self, AccountId, AliasName, KeyId, Region};
@@ -242,7 +243,7 @@ impl BackingKeyId {
 
 impl fmt::Display for BackingKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Digits::of(&self.0).fmt(f)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod expiry;
 pub mod grant;
+mod hexadecimal;
 pub mod iam;
 pub mod identity_policy;
 mod import;

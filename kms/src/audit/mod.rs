@@ -143,9 +143,10 @@ impl Event {
     pub fn to_json_line(&self) -> String {
         let mut line = Vec::with_capacity(USUAL_LINE_BYTES);
         // Strings, numbers and maps with text keys: there is nothing in it that JSON can't hold.
-        let written = serde_json::to_writer(&mut line, self);
-        let line = written.map(|()| String::from_utf8(line).unwrap_or_default());
-        line.unwrap_or_default()
+        match serde_json::to_writer(&mut line, self) {
+            Ok(()) => String::from_utf8(line).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 
     /// Says which of the events of one run of the enclave this is. Numbers that are missing show

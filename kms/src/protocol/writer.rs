@@ -121,8 +121,10 @@ impl Object<'_> {
             self.out.push(b",");
         }
         self.has_members = true;
-        self.out.push_text(name);
-        self.out.push(b":");
+        // Names are plain.
+        self.out.push(b"\"");
+        self.out.push(name.as_bytes());
+        self.out.push(b"\":");
     }
 }
 

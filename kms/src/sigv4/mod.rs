@@ -29,6 +29,7 @@ pub use signing_key::{SecretAccessKey, SigningKey};
 
 use crate::call::Call;
 use crate::error::KmsError;
+use crate::hexadecimal::Digits;
 use crate::name::Region;
 
 /// The services of ours that a request can be signed for.
@@ -138,6 +139,7 @@ fn verify_with(
     let expected = signature(call, authorization, key)?;
     if bool::from(
         expected
+            .as_str()
             .as_bytes()
             .ct_eq(authorization.signature().as_bytes()),
     ) {
@@ -155,20 +157,20 @@ fn signature(
     call: &Call<'_>,
     authorization: &Authorization<'_>,
     key: &SigningKey,
-) -> Result<String, KmsError> {
-    let body_sha256 = hex::encode(Sha256::digest(call.body));
+) -> Result<Digits, KmsError> {
+    let body_sha256 = Digits::of(&Sha256::digest(call.body).into());
     let claimed = call.headers.get("x-amz-content-sha256");
-    if claimed.is_some_and(|claimed| claimed.as_bytes() != body_sha256.as_bytes()) {
+    if claimed.is_some_and(|claimed| claimed.as_bytes() != body_sha256.as_str().as_bytes()) {
         return Err(mismatch());
     }
-    let canonical_request = canonical::request(call, authorization, &body_sha256);
+    let canonical_request = canonical::request(call, authorization, body_sha256.as_str());
     let string_to_sign = format!(
         "AWS4-HMAC-SHA256\n{}\n{}\n{}",
         authorization.signed_at_text(),
         authorization.scope(),
-        hex::encode(Sha256::digest(&canonical_request)),
+        Digits::of(&Sha256::digest(&canonical_request).into()),
     );
-    Ok(hex::encode(key.sign(string_to_sign.as_bytes())))
+    Ok(Digits::of(&key.sign(string_to_sign.as_bytes())))
 }
 
 /// Whether the request was signed within five minutes of now. The texts are recorded; SDKs look

@@ -368,7 +368,11 @@ fn signatures_are_those_of_the_aws_test_suite() {
         let secret = SecretAccessKey::new(SECRET.to_owned());
         let key = SigningKey::derive_for(&secret, "20150830", "us-east-1", "service");
         let actual = signature(&call, &authorization, &key);
-        assert_eq!(actual.as_deref(), Ok(*expected), "{target} {names}");
+        assert_eq!(
+            actual.map(|digits| digits.to_string()),
+            Ok((*expected).to_owned()),
+            "{target} {names}"
+        );
     }
 }
 

@@ -45,6 +45,7 @@ use attestation::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::KmsError;
+use crate::hexadecimal::Digits;
 
 use super::spec::Enumeration;
 use super::writer::{self, Object};
@@ -115,7 +116,7 @@ fn write_time(o: &mut Object<'_>, name: &str, time: Option<Timestamp>) {
 
 fn write_material(o: &mut Object<'_>, name: &str, id: Option<&KeyMaterialId>) {
     if let Some(id) = id {
-        o.text(name, &hex::encode(id));
+        o.text(name, Digits::of(id).as_str());
     }
 }
 
