@@ -56,7 +56,7 @@ impl Case {
                 let found = rest.next().map(|found| self.folded(found));
                 found == Some(self.folded(expected))
             })
-            .then(|| rest.as_str())
+            .then_some(rest.as_str())
     }
 }
 
