@@ -31,6 +31,7 @@ pub const ANSWER_TIME: Duration = Duration::from_secs(10);
 pub struct Endpoint {
     authority: String,
     tls: Option<Arc<rustls::ClientConfig>>,
+    is_http2: bool,
 }
 
 impl Endpoint {
@@ -39,6 +40,7 @@ impl Endpoint {
         Self {
             authority: authority.into(),
             tls: None,
+            is_http2: false,
         }
     }
 
@@ -63,7 +65,21 @@ impl Endpoint {
         Ok(Self {
             authority: authority.into(),
             tls: Some(Arc::new(config)),
+            is_http2: false,
         })
+    }
+
+    /// The same, for a load that speaks HTTP/2.
+    pub(crate) fn over_http2(self) -> Self {
+        Self {
+            is_http2: true,
+            ..self
+        }
+    }
+
+    /// Whether a load speaks HTTP/2 to it.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.is_http2
     }
 
     /// The URL to hand to an SDK.

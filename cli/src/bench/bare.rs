@@ -11,10 +11,10 @@ use clap::Args;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, USER_AGENT};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
@@ -44,6 +44,9 @@ pub(crate) struct BareOptions {
     /// Speak TLS, with a certificate made for this run
     #[arg(long)]
     tls: bool,
+    /// Speak HTTP/2, not HTTP/1.1
+    #[arg(long)]
+    http2: bool,
     /// Stop when standard input closes, as it does when the parent ends
     #[arg(long)]
     until_stdin_closes: bool,
@@ -72,12 +75,13 @@ async fn serve(options: BareOptions) -> Result<(), Failure> {
         loop {
             let (stream, _) = listener.accept().await?;
             let (acceptor, answers) = (acceptor.clone(), Arc::clone(&answers));
+            let http2 = options.http2;
             tokio::spawn(async move {
                 match acceptor {
-                    None => answers.serve(stream).await,
+                    None => answers.serve(stream, http2).await,
                     Some(acceptor) => {
                         if let Ok(stream) = acceptor.accept(stream).await {
-                            answers.serve(stream).await;
+                            answers.serve(stream, http2).await;
                         }
                     }
                 }
@@ -95,12 +99,13 @@ fn certify() -> Result<(TlsAcceptor, String), Failure> {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names)?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
     .with_safe_default_protocol_versions()?
     .with_no_client_auth()
     .with_single_cert(vec![made.cert.der().clone()], key.into())?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((TlsAcceptor::from(Arc::new(config)), made.cert.pem()))
 }
 
@@ -109,16 +114,28 @@ fn certify() -> Result<(TlsAcceptor, String), Failure> {
 struct Answers(RwLock<BTreeMap<usize, (HeaderMap, Bytes)>>);
 
 impl Answers {
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self: Arc<Self>, stream: S) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self: Arc<Self>,
+        stream: S,
+        http2: bool,
+    ) {
         let service = service_fn(move |request| {
             let answers = Arc::clone(&self);
             async move { answers.answer(request).await }
         });
+        let stream = TokioIo::new(stream);
         // How a connection ends is for its client to notice.
-        let _ = http1::Builder::new()
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
+        let _ = match http2 {
+            false => {
+                let mut builder = http1::Builder::new();
+                let builder = builder.half_close(true);
+                builder.serve_connection(stream, service).await
+            }
+            true => {
+                let builder = http2::Builder::new(TokioExecutor::new());
+                builder.serve_connection(stream, service).await
+            }
+        };
     }
 
     async fn answer(
@@ -177,12 +194,15 @@ impl Bare {
     ///
     /// # Errors
     /// When one of them doesn't come up.
-    pub(super) async fn start(folder: &Path, tls: bool) -> Result<Self, Failure> {
+    pub(super) async fn start(folder: &Path, tls: bool, http2: bool) -> Result<Self, Failure> {
         let socket = folder.join("bare");
         let path = socket.to_string_lossy();
         let mut arguments = vec!["--listen", &path];
         if tls {
             arguments.push("--tls");
+        }
+        if http2 {
+            arguments.push("--http2");
         }
         let mut server = Process::start("bare-enclave", &arguments, Stdio::inherit())?;
         let output = server.output().ok_or(StartError::NotHealthy)?;
@@ -202,6 +222,10 @@ impl Bare {
         let endpoint = match line["ca"].as_str() {
             Some(ca) => Endpoint::https(authority, ca.as_bytes())?,
             None => Endpoint::http(authority),
+        };
+        let endpoint = match http2 {
+            true => endpoint.over_http2(),
+            false => endpoint,
         };
         Ok(Self {
             endpoint,

@@ -10,17 +10,27 @@ use std::sync::Arc;
 
 use rustls::{ClientConnection, StreamOwned};
 
+use super::http2::Http2Connection;
 use crate::client::{ANSWER_TIME, ClientError, Endpoint};
 
 /// The most header fields of an answer.
-const MAX_HEADERS: usize = 32;
+pub(super) const MAX_HEADERS: usize = 32;
 
 /// How much is read at once: more than any answer has.
 const CHUNK: usize = 16 * 1024;
 
-/// An HTTP/1.1 connection to a server.
-pub(super) struct Connection {
+/// A connection to a server.
+pub(super) enum Connection {
+    Http1(Http1Connection),
+    Http2(Box<Http2Connection>),
+}
+
+/// One of HTTP/1.1.
+pub(super) struct Http1Connection {
+    endpoint: Endpoint,
     stream: Stream,
+    /// Whether the last answer is to be the last. Claviger's is not; another server's may be.
+    closes: bool,
     received: Vec<u8>,
 }
 
@@ -39,28 +49,35 @@ pub(super) struct Answer<'a> {
 impl Connection {
     /// Connects, TLS handshake included.
     pub(super) fn open(endpoint: &Endpoint) -> Result<Self, ClientError> {
-        let tcp = TcpStream::connect(endpoint.authority())?;
-        tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(ANSWER_TIME))?;
-        let stream = match endpoint.tls() {
-            None => Stream::Clear(tcp),
-            Some(config) => {
-                let client = ClientConnection::new(Arc::clone(config), endpoint.server_name()?)?;
-                let mut stream = StreamOwned::new(client, tcp);
-                while stream.conn.is_handshaking() {
-                    stream.conn.complete_io(&mut stream.sock)?;
-                }
-                Stream::Tls(Box::new(stream))
-            }
-        };
+        Ok(match endpoint.is_http2() {
+            false => Self::Http1(Http1Connection::open(endpoint)?),
+            true => Self::Http2(Box::new(Http2Connection::open(endpoint)?)),
+        })
+    }
+
+    /// Sends a whole request, which is written as HTTP/1.1 has it, and reads its whole answer.
+    pub(super) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+        match self {
+            Self::Http1(connection) => connection.exchange(request),
+            Self::Http2(connection) => connection.exchange(request),
+        }
+    }
+}
+
+impl Http1Connection {
+    fn open(endpoint: &Endpoint) -> Result<Self, ClientError> {
         Ok(Self {
-            stream,
+            endpoint: endpoint.clone(),
+            stream: Stream::open(endpoint)?,
+            closes: false,
             received: Vec::with_capacity(CHUNK),
         })
     }
 
-    /// Sends a whole request and reads its whole answer.
-    pub(super) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+    fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+        if self.closes {
+            *self = Self::open(&self.endpoint).map_err(io::Error::other)?;
+        }
         self.stream.as_writer().write_all(request)?;
         self.stream.as_writer().flush()?;
         self.received.clear();
@@ -71,6 +88,7 @@ impl Connection {
                 while self.received.len() < end {
                     self.receive()?;
                 }
+                self.closes = head.closes;
                 let (text, body) = self.received.split_at(head.length);
                 return Ok(Answer {
                     status: head.status,
@@ -99,6 +117,23 @@ impl Connection {
 }
 
 impl Stream {
+    fn open(endpoint: &Endpoint) -> Result<Self, ClientError> {
+        let tcp = TcpStream::connect(endpoint.authority())?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(ANSWER_TIME))?;
+        Ok(match endpoint.tls() {
+            None => Self::Clear(tcp),
+            Some(config) => {
+                let client = ClientConnection::new(Arc::clone(config), endpoint.server_name()?)?;
+                let mut stream = StreamOwned::new(client, tcp);
+                while stream.conn.is_handshaking() {
+                    stream.conn.complete_io(&mut stream.sock)?;
+                }
+                Self::Tls(Box::new(stream))
+            }
+        })
+    }
+
     fn as_writer(&mut self) -> &mut dyn Write {
         match self {
             Self::Clear(stream) => stream,
@@ -114,6 +149,8 @@ struct Head {
     length: usize,
     /// Bytes of the body.
     body: usize,
+    /// Whether the connection ends with it.
+    closes: bool,
 }
 
 impl Head {
@@ -127,15 +164,18 @@ impl Head {
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(invalid(&format!("not an HTTP answer: {error}"))),
         };
-        let body = response
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-            .and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
+        let value = |name: &str| {
+            let mut headers = response.headers.iter();
+            let header = headers.find(|header| header.name.eq_ignore_ascii_case(name))?;
+            std::str::from_utf8(header.value).ok()
+        };
+        let body = value("content-length").and_then(|length| length.parse().ok());
+        let closes = value("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         Ok(Some(Self {
             status: response.code.unwrap_or_default(),
             length,
             body: body.ok_or_else(|| invalid("an answer without a length"))?,
+            closes,
         }))
     }
 }
@@ -155,6 +195,9 @@ mod tests {
             (head.status, head.length, head.body),
             (200, answer.len() - 3, 3)
         );
+        assert!(!head.closes);
+        let last = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: Close\r\n\r\n";
+        assert!(Head::parse(last).unwrap().unwrap().closes);
     }
 
     #[test]

@@ -4,13 +4,17 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
+use aws_lc_rs::rsa::{
+    self, KeySize, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey,
+};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING,
-    EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256K1_SHA256_ASN1_SIGNING,
+    ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, UnparsedPublicKey,
 };
 use aws_lc_rs::{digest, hmac, rand};
 use kms::crypto::{Label, Nonce, SecretKey, seal};
+use kms::protocol::spec::KeyPairSpec;
 
 use super::load::processor_time;
 use super::scenario::{Cryptography, Scenario};
@@ -28,7 +32,7 @@ const ADDITIONAL: [u8; 100] = [b'a'; 100];
 const PAYLOAD: [u8; 4400] = [b'p'; 4400];
 const CERTIFICATE: [u8; 500] = [b'x'; 500];
 
-/// How many calls pass between two looks at the clock.
+/// How many calls pass between two looks at the clock, unless each takes long.
 const BATCH: u32 = 8;
 
 /// Keys to compute with.
@@ -71,9 +75,13 @@ impl Floor {
     ) -> Result<(Duration, u32), Failure> {
         let parts = scenario.parts();
         let begun = processor_time()?;
+        let batch = match scenario {
+            Scenario::DataKeyPair(_) => 1,
+            _ => BATCH,
+        };
         let mut calls = 0;
         loop {
-            for _ in 0..BATCH {
+            for _ in 0..batch {
                 for (part, times) in &parts {
                     let cryptography = part.cryptography();
                     for _ in 0..*times {
@@ -133,9 +141,32 @@ impl Floor {
                 .encrypt(&OAEP_SHA256_MGF1SHA256, &data_key, &mut sealed, None)?;
             black_box(sealed);
         }
+        if let Some(spec) = call.key_pair {
+            generate(spec)?;
+        }
         if call.signs {
             black_box(self.signer.sign(&SystemRandom::new(), &TO_SIGN)?);
         }
         Ok(())
     }
+}
+
+/// Makes a key pair as the library does, and drops it.
+fn generate(spec: KeyPairSpec) -> Result<(), Failure> {
+    let ecdsa = |algorithm| EcdsaKeyPair::generate(algorithm).map(|pair| drop(black_box(pair)));
+    let rsa = |size| rsa::KeyPair::generate(size).map(|pair| drop(black_box(pair)));
+    let made = match spec {
+        KeyPairSpec::EccNistP256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
+        KeyPairSpec::EccNistP384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
+        KeyPairSpec::EccNistP521 => ecdsa(&ECDSA_P521_SHA512_ASN1_SIGNING),
+        KeyPairSpec::EccSecgP256k1 => ecdsa(&ECDSA_P256K1_SHA256_ASN1_SIGNING),
+        KeyPairSpec::EccNistEdwards25519 => {
+            Ed25519KeyPair::generate().map(|pair| drop(black_box(pair)))
+        }
+        KeyPairSpec::Rsa2048 => rsa(KeySize::Rsa2048),
+        KeyPairSpec::Rsa3072 => rsa(KeySize::Rsa3072),
+        KeyPairSpec::Rsa4096 => rsa(KeySize::Rsa4096),
+        other => return Err(format!("no floor for {other}").into()),
+    };
+    Ok(made?)
 }

@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
+use kms::protocol::spec::KeyPairSpec;
+
 use super::connection::Connection;
 use super::floor::Floor;
 use super::load::{Load, Outcome, Pace};
+use super::meanwhile::{self, KeyPairs};
 use super::progress::Progress;
 use super::requests::{Requests, Supply};
 use super::result::{Latency, Measurement, Processor, Ratios, Side};
 use super::scenario::Scenario;
 use super::servers::{Pair, Servers};
+use super::table::over;
 use crate::Failure;
 use crate::client::Endpoint;
 
@@ -32,6 +36,9 @@ pub(super) struct Plan {
     pub(super) scenario: Scenario,
     pub(super) connections: usize,
     pub(super) tls: bool,
+    pub(super) http2: bool,
+    /// Whether pairs of RSA keys are made while latencies are measured.
+    pub(super) key_pairs: bool,
     pub(super) rounds: u32,
     /// Of each load.
     pub(super) time: Duration,
@@ -93,9 +100,10 @@ impl Plan {
         floor: &Floor,
         progress: &mut Progress,
     ) -> Result<Measurement, Failure> {
-        self.teach(servers, requests)?;
+        teach(self.scenario, servers, requests)?;
         let mut rate = self.warm_up(servers, requests)?;
         let (mut claviger, mut bare) = (Sum::new()?, Sum::new()?);
+        let mut pairs_made = 0;
         let (mut computing, mut computed) = (Duration::ZERO, 0);
         for _ in 0..self.rounds {
             let supply = self.supply(requests, rate)?;
@@ -113,10 +121,18 @@ impl Plan {
             let half = rate / 2.0;
             let supply = self.supply(requests, half)?;
             progress.step(&self.title("at half of that"))?;
-            let paced = self
-                .load(servers.claviger.endpoint(), Pace::PerSecond(half))
-                .run(&supply, || (), || ())?;
-            servers.calls += paced.answered;
+            let load = self.load(servers.claviger.endpoint(), Pace::PerSecond(half));
+            let run = || load.run(&supply, || (), || ());
+            let (paced, made) = match self.key_pairs {
+                false => (run()?, KeyPairs::default()),
+                true => {
+                    let pairs = Scenario::DataKeyPair(KeyPairSpec::Rsa4096);
+                    let pairs = requests.supply(pairs, 1)?;
+                    meanwhile::during(servers.claviger.endpoint(), &pairs, run)?
+                }
+            };
+            servers.calls += paced.answered + made.calls;
+            pairs_made += made.made;
             claviger.paced.add(paced)?;
             claviger.rates += half;
 
@@ -147,6 +163,8 @@ impl Plan {
             scenario: self.scenario.name().to_owned(),
             connections: self.connections,
             tls: self.tls,
+            http2: self.http2,
+            key_pairs: self.key_pairs.then_some(pairs_made),
             claviger,
             bare,
             cryptography_us,
@@ -156,30 +174,8 @@ impl Plan {
 
     fn title(&self, what: &str) -> String {
         let name = self.scenario.name();
-        let tls = if self.tls { ", TLS" } else { "" };
-        format!("{name}, {} connections{tls}: {what}", self.connections)
-    }
-
-    /// Has the bare server learn an answer to each kind of call.
-    fn teach(&self, servers: &mut Servers, requests: &mut Requests) -> Result<(), Failure> {
-        let mut connection = Connection::open(servers.claviger.endpoint())?;
-        for (part, _) in self.scenario.parts() {
-            let supply = requests.supply(part, 1)?;
-            let request = supply.get(0).ok_or("there is no request")?;
-            let answer = connection.exchange(request)?;
-            servers.calls += 1;
-            if answer.status != 200 {
-                let text = String::from_utf8_lossy(answer.body);
-                let name = part.name();
-                return Err(format!("{name} is refused: HTTP {}: {text}", answer.status).into());
-            }
-            let number = Scenario::ALL.iter().position(|other| *other == part);
-            let number = number.unwrap_or_default();
-            servers
-                .bare_server
-                .learn(number, answer.head, answer.body)?;
-        }
-        Ok(())
+        let over = over(self.tls, self.http2);
+        format!("{name}, {} connections{over}: {what}", self.connections)
     }
 
     /// A first load on both, which is not counted; gives about how many requests a second to expect.
@@ -227,4 +223,33 @@ impl Plan {
         sum.host_proxy += after.1.saturating_sub(before.1);
         Ok(outcome)
     }
+}
+
+/// Has the bare server learn an answer to each kind of call.
+///
+/// # Errors
+/// When Claviger refuses one.
+pub(super) fn teach(
+    scenario: Scenario,
+    servers: &mut Servers,
+    requests: &mut Requests,
+) -> Result<(), Failure> {
+    let mut connection = Connection::open(servers.claviger.endpoint())?;
+    for (part, _) in scenario.parts() {
+        let supply = requests.supply(part, 1)?;
+        let request = supply.get(0).ok_or("there is no request")?;
+        let answer = connection.exchange(request)?;
+        servers.calls += 1;
+        if answer.status != 200 {
+            let text = String::from_utf8_lossy(answer.body);
+            let name = part.name();
+            return Err(format!("{name} is refused: HTTP {}: {text}", answer.status).into());
+        }
+        let number = Scenario::ALL.iter().position(|other| *other == part);
+        let number = number.unwrap_or_default();
+        servers
+            .bare_server
+            .learn(number, answer.head, answer.body)?;
+    }
+    Ok(())
 }

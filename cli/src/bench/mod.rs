@@ -10,7 +10,9 @@ mod chart;
 mod connection;
 mod documents;
 mod floor;
+mod http2;
 mod load;
+mod meanwhile;
 mod measure;
 mod population;
 mod progress;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ::image::eif::Eif;
 use clap::Args;
 
 use self::floor::Floor;
@@ -79,6 +82,12 @@ pub struct Options {
     /// Measure over TLS only
     #[arg(long)]
     tls: bool,
+    /// Speak HTTP/2, with TLS or without
+    #[arg(long)]
+    http2: bool,
+    /// Have pairs of RSA_4096 keys made, one after the other, while latencies are measured
+    #[arg(long)]
+    key_pairs: bool,
     /// KMS keys in the server beside the few it needs; requests use them in turns
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     keys: u32,
@@ -88,6 +97,9 @@ pub struct Options {
     /// How long each load lasts [default: 1, with --quick 0.25]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     seconds: Option<Duration>,
+    /// Tell the size of this enclave image (EIF), too
+    #[arg(long, value_name = "FILE.eif")]
+    image: Option<PathBuf>,
     /// Write all results to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -122,15 +134,25 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         }
         results = measure(&options, &stopped) => results?,
     };
+    show(&options, results, earlier, &style)
+}
+
+/// Writes the results down and prints them.
+fn show(
+    options: &Options,
+    results: Results,
+    earlier: Option<Results>,
+    style: &Style,
+) -> Result<(), Failure> {
     if let Some(path) = &options.json {
         write(path, &serde_json::to_vec_pretty(&results)?)?;
     }
     if let Some(path) = &options.report {
         write(path, report::html(&results).as_bytes())?;
     }
-    print(&table::show(&results, &style))?;
+    print(&table::show(&results, style))?;
     if let Some(earlier) = earlier {
-        print(&table::compare(&results, &earlier, &style))?;
+        print(&table::compare(&results, &earlier, style))?;
     }
     Ok(())
 }
@@ -153,6 +175,7 @@ async fn measure(options: &Options, stopped: &Arc<AtomicBool>) -> Result<Results
         seconds: time.as_secs_f64(),
         machine: Machine::here(),
         measurements: Vec::new(),
+        image_bytes: options.image.as_deref().map(without_kernel).transpose()?,
         servers: Vec::new(),
     };
     let steps = plans.len() * rounds as usize * STEPS;
@@ -166,7 +189,8 @@ async fn measure(options: &Options, stopped: &Arc<AtomicBool>) -> Result<Results
         if plans.is_empty() {
             continue;
         }
-        let (mut servers, mut requests, recipient) = Servers::start(tls, options.keys).await?;
+        let (mut servers, mut requests, recipient) =
+            Servers::start(tls, options.http2, options.keys).await?;
         let measuring = move || {
             let floor = Floor::new(&recipient)?;
             let mut measurements = Vec::new();
@@ -197,11 +221,24 @@ impl Options {
         (self.rounds.unwrap_or(rounds), self.seconds.unwrap_or(time))
     }
 
+    fn connections(&self) -> Vec<usize> {
+        match self.connections.as_slice() {
+            [] => vec![CONNECTIONS],
+            given => given.iter().copied().map(usize::from).collect(),
+        }
+    }
+
     /// What to measure, in this order.
     fn plans(&self) -> Vec<Plan> {
         let (rounds, time) = self.rounds_and_time();
-        let usual = Scenario::ALL.map(|scenario| (scenario, CONNECTIONS, false));
-        let is_plain = self.only.is_empty() && self.connections.is_empty() && !self.tls;
+        let usual = Scenario::ALL
+            .iter()
+            .filter(|scenario| !scenario.is_seldom());
+        let usual: Vec<_> = usual
+            .map(|scenario| (*scenario, CONNECTIONS, false))
+            .collect();
+        let is_plain =
+            self.only.is_empty() && self.connections.is_empty() && !self.tls && !self.http2;
         let wanted: Vec<_> = match (is_plain, self.quick) {
             (true, true) => QUICK.to_vec(),
             (true, false) => [usual.as_slice(), &MORE].concat(),
@@ -211,10 +248,7 @@ impl Options {
                     [] => usual.iter().map(|(scenario, _, _)| *scenario).collect(),
                     only => only.to_vec(),
                 };
-                let connections = match self.connections.as_slice() {
-                    [] => vec![CONNECTIONS],
-                    given => given.iter().copied().map(usize::from).collect(),
-                };
+                let connections = self.connections();
                 let with = |scenario| connections.iter().map(move |n| (scenario, *n, self.tls));
                 only.into_iter().flat_map(with).collect()
             }
@@ -225,11 +259,21 @@ impl Options {
                 scenario,
                 connections,
                 tls,
+                http2: self.http2,
+                key_pairs: self.key_pairs,
                 rounds,
                 time,
             })
             .collect()
     }
+}
+
+/// Bytes of an image, but for its kernel.
+fn without_kernel(path: &Path) -> Result<u64, Failure> {
+    let failed = |error: &dyn std::error::Error| format!("{}: {error}", path.display());
+    let file = fs::read(path).map_err(|error| failed(&error))?;
+    let image = Eif::parse(&file).map_err(|error| failed(&error))?;
+    Ok((file.len() - image.kernel().len()) as u64)
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<(), Failure> {

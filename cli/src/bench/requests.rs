@@ -86,9 +86,22 @@ impl Requests {
         population: &Population,
         documents: Documents,
     ) -> Result<Self, Failure> {
+        let mut this = Self::new(endpoint, population, documents);
+        this.make_keys().await?;
+        for grantee in population.grantees() {
+            let input = json!({
+                "KeyId": this.key, "GranteePrincipal": grantee, "Operations": ["GenerateDataKey"],
+                "Constraints": { "EncryptionContextSubset": { "purpose": "bench" } },
+            });
+            this.call("CreateGrant", &input).await?;
+        }
+        Ok(this)
+    }
+
+    fn new(endpoint: &Endpoint, population: &Population, documents: Documents) -> Self {
         let client =
             |credentials: &Credentials| Client::new(endpoint.clone(), credentials.clone(), REGION);
-        let mut this = Self {
+        Self {
             client: client(&population.administrator),
             grantee: client(&population.grantee),
             documents,
@@ -98,27 +111,23 @@ impl Requests {
             ciphertexts: Vec::new(),
             large_ciphertexts: Vec::new(),
             calls: 0,
-        };
-        this.key = this.create_key(&json!({})).await?;
-        if this.keys.is_empty() {
-            this.keys.push(this.key.clone());
         }
-        for grantee in population.grantees() {
-            let input = json!({
-                "KeyId": this.key, "GranteePrincipal": grantee, "Operations": ["GenerateDataKey"],
-                "Constraints": { "EncryptionContextSubset": { "purpose": "bench" } },
-            });
-            this.call("CreateGrant", &input).await?;
+    }
+
+    async fn make_keys(&mut self) -> Result<(), Failure> {
+        self.key = self.create_key(&json!({})).await?;
+        if self.keys.is_empty() {
+            self.keys.push(self.key.clone());
         }
         let signing = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY" });
-        this.signing_key = this.create_key(&signing).await?;
+        self.signing_key = self.create_key(&signing).await?;
         for number in 0..CIPHERTEXTS {
-            let small = this.encrypt(&[7; 32], number).await?;
-            this.ciphertexts.push(small);
-            let large = this.encrypt(&[7; LARGE], number).await?;
-            this.large_ciphertexts.push(large);
+            let small = self.encrypt(&[7; 32], number).await?;
+            self.ciphertexts.push(small);
+            let large = self.encrypt(&[7; LARGE], number).await?;
+            self.large_ciphertexts.push(large);
         }
-        Ok(this)
+        Ok(())
     }
 
     /// How many calls the setting up took.
@@ -209,6 +218,16 @@ impl Requests {
             Scenario::AttestedAuthoritiesKnown => self.documents.under_a_new_leaf()?,
             Scenario::AttestedCold => self.documents.under_a_new_chain()?,
             Scenario::Decrypt => return Ok(of(&self.ciphertexts)),
+            Scenario::DecryptAttested => {
+                let mut input = of(&self.ciphertexts);
+                input["Recipient"] = recipient(&self.documents.under_the_same_leaf()?);
+                return Ok(input);
+            }
+            Scenario::DataKeyPair(spec) => {
+                return Ok(json!({
+                    "KeyId": key, "KeyPairSpec": spec.as_str(), "EncryptionContext": context(number),
+                }));
+            }
             Scenario::DecryptLarge => return Ok(of(&self.large_ciphertexts)),
             Scenario::DescribeKey => return Ok(json!({ "KeyId": key })),
             Scenario::Encrypt => {
@@ -236,12 +255,16 @@ impl Requests {
         };
         Ok(json!({
             "KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context(number),
-            "Recipient": {
-                "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
-                "AttestationDocument": BASE64_STANDARD.encode(document),
-            },
+            "Recipient": recipient(&document),
         }))
     }
+}
+
+fn recipient(document: &[u8]) -> Value {
+    json!({
+        "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+        "AttestationDocument": BASE64_STANDARD.encode(document),
+    })
 }
 
 fn context(number: usize) -> Value {

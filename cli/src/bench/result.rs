@@ -29,6 +29,9 @@ pub(super) struct Results {
     pub(super) seconds: f64,
     pub(super) machine: Machine,
     pub(super) measurements: Vec<Measurement>,
+    /// Of the image that was named, without its kernel.
+    #[serde(default)]
+    pub(super) image_bytes: Option<u64>,
     /// One for plain HTTP, one for TLS: as many as were used.
     pub(super) servers: Vec<ServerResults>,
 }
@@ -57,6 +60,11 @@ pub(super) struct Measurement {
     pub(super) scenario: String,
     pub(super) connections: usize,
     pub(super) tls: bool,
+    #[serde(default)]
+    pub(super) http2: bool,
+    /// How many pairs of RSA_4096 keys were made while latencies were measured, if they were to be.
+    #[serde(default)]
+    pub(super) key_pairs: Option<u64>,
     pub(super) claviger: Side,
     /// The bare server behind the same relay.
     pub(super) bare: Side,
@@ -152,9 +160,12 @@ impl Ratios {
 impl Results {
     /// The same scenario under the same conditions, in another run.
     pub(super) fn find(&self, like: &Measurement) -> Option<&Measurement> {
-        self.measurements.iter().find(|other| {
-            (other.scenario.as_str(), other.connections, other.tls)
-                == (like.scenario.as_str(), like.connections, like.tls)
-        })
+        let conditions = |one: &Measurement| {
+            let pairs = one.key_pairs.is_some();
+            (one.connections, one.tls, one.http2, pairs)
+        };
+        self.measurements
+            .iter()
+            .find(|other| other.scenario == like.scenario && conditions(other) == conditions(like))
     }
 }

@@ -1,5 +1,7 @@
 //! What is measured: which calls, and what each of them has to compute at least.
 
+use kms::protocol::spec::KeyPairSpec;
+
 /// A kind of load.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scenario {
@@ -12,9 +14,12 @@ pub(super) enum Scenario {
     AttestedCold,
     Decrypt,
     DecryptLarge,
+    /// With a new document under one certificate for each call.
+    DecryptAttested,
     Encrypt,
     DescribeKey,
     Sign,
+    DataKeyPair(KeyPairSpec),
     Mixed,
 }
 
@@ -31,6 +36,8 @@ pub(super) struct Cryptography {
     pub(super) verifications: Option<usize>,
     /// Whether P-256 signs.
     pub(super) signs: bool,
+    /// The key pair that is made.
+    pub(super) key_pair: Option<KeyPairSpec>,
 }
 
 /// Bytes of a body with a document of the simulated NSM in it.
@@ -51,7 +58,7 @@ pub(super) const MIXED: [(Scenario, usize); 6] = [
 
 impl Scenario {
     /// All of them, in the order in which they are shown.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::GenerateDataKey,
         Self::ByGrant,
         Self::AttestedSameDocument,
@@ -60,11 +67,29 @@ impl Scenario {
         Self::AttestedCold,
         Self::Decrypt,
         Self::DecryptLarge,
+        Self::DecryptAttested,
         Self::Encrypt,
         Self::DescribeKey,
         Self::Sign,
+        Self::DataKeyPair(KeyPairSpec::EccNistP256),
+        Self::DataKeyPair(KeyPairSpec::EccNistP384),
+        Self::DataKeyPair(KeyPairSpec::EccNistP521),
+        Self::DataKeyPair(KeyPairSpec::EccSecgP256k1),
+        Self::DataKeyPair(KeyPairSpec::EccNistEdwards25519),
+        Self::DataKeyPair(KeyPairSpec::Rsa2048),
+        Self::DataKeyPair(KeyPairSpec::Rsa3072),
+        Self::DataKeyPair(KeyPairSpec::Rsa4096),
         Self::Mixed,
     ];
+
+    /// Whether it is measured only when asked for. A pair of RSA keys takes up to seconds, so that a
+    /// load has to last long to say anything; and of elliptic curves one stands for all.
+    pub(super) const fn is_seldom(self) -> bool {
+        match self {
+            Self::DataKeyPair(spec) => !matches!(spec, KeyPairSpec::EccNistP256),
+            _ => false,
+        }
+    }
 
     /// What `--only` takes.
     pub(super) const fn name(self) -> &'static str {
@@ -77,9 +102,22 @@ impl Scenario {
             Self::AttestedCold => "attested-cold",
             Self::Decrypt => "decrypt",
             Self::DecryptLarge => "decrypt-4k",
+            Self::DecryptAttested => "decrypt-attested",
             Self::Encrypt => "encrypt",
             Self::DescribeKey => "describe-key",
             Self::Sign => "sign-p256",
+            Self::DataKeyPair(spec) => match spec {
+                KeyPairSpec::EccNistP256 => "key-pair-p256",
+                KeyPairSpec::EccNistP384 => "key-pair-p384",
+                KeyPairSpec::EccNistP521 => "key-pair-p521",
+                KeyPairSpec::EccSecgP256k1 => "key-pair-secp256k1",
+                KeyPairSpec::EccNistEdwards25519 => "key-pair-ed25519",
+                KeyPairSpec::Rsa2048 => "key-pair-rsa-2048",
+                KeyPairSpec::Rsa3072 => "key-pair-rsa-3072",
+                KeyPairSpec::Rsa4096 => "key-pair-rsa-4096",
+                // Not measured.
+                _ => "key-pair",
+            },
             Self::Mixed => "mixed",
         }
     }
@@ -94,7 +132,8 @@ impl Scenario {
             | Self::AttestedAuthoritiesKnown
             | Self::AttestedCold
             | Self::Mixed => "GenerateDataKey",
-            Self::Decrypt | Self::DecryptLarge => "Decrypt",
+            Self::Decrypt | Self::DecryptLarge | Self::DecryptAttested => "Decrypt",
+            Self::DataKeyPair(_) => "GenerateDataKeyPair",
             Self::Encrypt => "Encrypt",
             Self::DescribeKey => "DescribeKey",
             Self::Sign => "Sign",
@@ -116,6 +155,7 @@ impl Scenario {
             Self::AttestedLeafKnown
                 | Self::AttestedAuthoritiesKnown
                 | Self::AttestedCold
+                | Self::DecryptAttested
                 | Self::Mixed
         )
     }
@@ -128,6 +168,7 @@ impl Scenario {
             data_key: false,
             verifications: None,
             signs: false,
+            key_pair: None,
         };
         let data_key = Cryptography {
             data_key: true,
@@ -148,6 +189,15 @@ impl Scenario {
             Self::AttestedAuthoritiesKnown => with(2),
             Self::AttestedCold => with(5),
             Self::Decrypt | Self::Encrypt => call,
+            Self::DecryptAttested => Cryptography {
+                data_key: false,
+                ..with(1)
+            },
+            Self::DataKeyPair(spec) => Cryptography {
+                sealed: Some(private_key_bytes(spec)),
+                key_pair: Some(spec),
+                ..call
+            },
             Self::DecryptLarge => Cryptography {
                 body: LARGE * 4 / 3 + 160,
                 sealed: Some(LARGE),
@@ -163,6 +213,16 @@ impl Scenario {
                 ..call
             },
         }
+    }
+}
+
+/// About how long a private key is, as PKCS#8.
+const fn private_key_bytes(spec: KeyPairSpec) -> usize {
+    match spec {
+        KeyPairSpec::Rsa2048 => 1218,
+        KeyPairSpec::Rsa3072 => 1794,
+        KeyPairSpec::Rsa4096 => 2374,
+        _ => 138,
     }
 }
 

@@ -81,7 +81,11 @@ impl Servers {
     ///
     /// # Errors
     /// When one doesn't come up.
-    pub(super) async fn start(tls: bool, keys: u32) -> Result<(Self, Requests, Vec<u8>), Failure> {
+    pub(super) async fn start(
+        tls: bool,
+        http2: bool,
+        keys: u32,
+    ) -> Result<(Self, Requests, Vec<u8>), Failure> {
         let folder = tempfile::Builder::new()
             .prefix("claviger-bench-")
             .tempdir()?;
@@ -98,8 +102,12 @@ impl Servers {
             }
         };
         let start = began.elapsed();
-        let bare_server = Bare::start(folder.path(), tls).await?;
-        let claviger = Pair::new(server.endpoint(), server.process_ids())?;
+        let bare_server = Bare::start(folder.path(), tls, http2).await?;
+        let endpoint = match http2 {
+            true => server.endpoint().clone().over_http2(),
+            false => server.endpoint().clone(),
+        };
+        let claviger = Pair::new(&endpoint, server.process_ids())?;
         let idle = claviger.memory()?;
         let documents = Documents::new(authority)?;
         let recipient = documents.recipient().to_vec();
@@ -135,9 +143,17 @@ impl Servers {
             calls_made: self.calls,
             calls_counted,
         };
-        self.server.stop().await?;
-        self.bare_server.stop().await?;
+        self.end().await?;
         Ok(results)
+    }
+
+    /// Stops all processes.
+    ///
+    /// # Errors
+    /// When one of them failed.
+    pub(super) async fn end(self) -> Result<(), Failure> {
+        self.server.stop().await?;
+        self.bare_server.stop().await
     }
 
     /// How many calls the enclave has counted, read until it is as many as were made, or no more

@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 use super::result::{Measurement, Results};
 use crate::screen::Style;
 
+/// The targets: mebibytes of memory, of the image, and milliseconds of the start.
+const IDLE: f64 = 32.0;
+const IMAGE: f64 = 12.0;
+const START: f64 = 100.0;
+
 /// The table of a run, and what is true of its servers.
 pub(super) fn show(results: &Results, style: &Style) -> String {
     let mut text = String::new();
@@ -42,14 +47,40 @@ pub(super) fn show(results: &Results, style: &Style) -> String {
         };
         let _ = writeln!(
             text,
-            "{}: {made} calls made, {agree}; enclave {} MiB idle, {} at most; host proxy {} MiB at most; \
-             start {:.0} ms",
+            "{}: {made} calls made, {agree}; enclave {} MiB at most; host proxy {} MiB at most",
             protocol(server.tls),
-            mebibytes(server.enclave_idle.now_kib),
             mebibytes(server.enclave.peak_kib),
             mebibytes(server.host_proxy.peak_kib),
-            server.start_milliseconds,
         );
+        let idle = server.enclave_idle.now_kib as f64 / 1024.0;
+        text.push_str(&held(
+            "enclave before the first call",
+            idle,
+            IDLE,
+            "MiB",
+            style,
+        ));
+        let start = server.start_milliseconds;
+        text.push_str(&held(
+            "start to the first answer",
+            start,
+            START,
+            "ms",
+            style,
+        ));
+    }
+    if let Some(bytes) = results.image_bytes {
+        let size = bytes as f64 / 1024.0 / 1024.0;
+        text.push_str(&held("image without its kernel", size, IMAGE, "MiB", style));
+    }
+    for measurement in &results.measurements {
+        if let Some(made) = measurement.key_pairs {
+            let name = name(measurement);
+            let _ = writeln!(
+                text,
+                "{name}: {made} pairs of RSA_4096 keys were made while latencies were measured"
+            );
+        }
     }
     let machine = &results.machine;
     let _ = writeln!(
@@ -64,6 +95,16 @@ pub(super) fn show(results: &Results, style: &Style) -> String {
     );
     text.push_str(&style.faint(LEGEND));
     text
+}
+
+/// A line for what has to stay below a target.
+fn held(what: &str, value: f64, target: f64, unit: &str, style: &Style) -> String {
+    let text = format!("{value:.1} {unit}");
+    let text = match value < target {
+        true => style.good(&text),
+        false => style.bad(&text),
+    };
+    format!("{what}: {text} (target: below {target:.0})\n")
 }
 
 const LEGEND: &str = "\
@@ -137,10 +178,20 @@ pub(super) fn compare(results: &Results, earlier: &Results, style: &Style) -> St
     text
 }
 
-/// A measurement's scenario, and whether it went over TLS.
+/// A measurement's scenario, and what carried it.
 pub(super) fn name(measurement: &Measurement) -> String {
-    let tls = if measurement.tls { ", TLS" } else { "" };
-    format!("{}{tls}", measurement.scenario)
+    let over = over(measurement.tls, measurement.http2);
+    format!("{}{over}", measurement.scenario)
+}
+
+/// What carries the calls, if it is not plain HTTP/1.1.
+pub(super) fn over(tls: bool, http2: bool) -> &'static str {
+    match (tls, http2) {
+        (false, false) => "",
+        (true, false) => ", TLS",
+        (false, true) => ", h2",
+        (true, true) => ", h2, TLS",
+    }
 }
 
 /// What carries the calls.
