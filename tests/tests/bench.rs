@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use claviger_tests::process::Dev;
 use serde_json::Value;
 
 /// A run as short as can be.
@@ -127,6 +128,35 @@ fn two_runs_are_compared() {
         "{table}"
     );
     assert!(table.contains("against the earlier run"), "{table}");
+}
+
+#[test]
+fn another_server_takes_turns() {
+    let other = Dev::start(&[]);
+    let caller = other.caller();
+    let folder = tempfile::tempdir().expect("a folder");
+    let json = folder.path().join("results.json");
+    let peer = format!("other=http://{}", caller.authority);
+    let output = Command::new(claviger_tests::claviger())
+        .args(["bench", "--rounds", "1", "--seconds", "0.05", "--json"])
+        .arg(&json)
+        .args(["--peer", &peer])
+        .env("AWS_ACCESS_KEY_ID", &caller.access_key)
+        .env("AWS_SECRET_ACCESS_KEY", &caller.secret_key)
+        .output()
+        .expect("claviger starts");
+    assert!(output.status.success(), "{output:?}");
+    let text = std::fs::read(&json).expect("the results");
+    let results: Value = serde_json::from_slice(&text).expect("JSON");
+    let compared = results["peers"].as_array().expect("peers");
+    let scenarios = compared.iter().map(|one| one["scenario"].as_str());
+    let expected = [Some("generate-data-key"), Some("decrypt")];
+    assert_eq!(scenarios.collect::<Vec<_>>(), expected);
+    for one in compared {
+        let each = ["claviger", "answers"].map(|side| number(&one[side]["requests_per_second"]));
+        assert!(each[0] > 0.0 && each[1] > 0.0, "{one}");
+        assert_close(number(&one["ratio"]), each[0] / each[1]);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod http2;
 mod load;
 mod meanwhile;
 mod measure;
+mod peers;
 mod population;
 mod progress;
 mod report;
@@ -23,6 +24,7 @@ mod scenario;
 mod servers;
 mod table;
 mod usage;
+mod wrk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ use clap::Args;
 
 use self::floor::Floor;
 use self::measure::{Plan, STEPS};
+use self::peers::Peer;
 use self::progress::{Progress, STOPPED};
 use self::result::{Results, VERSION};
 use self::scenario::Scenario;
@@ -97,6 +100,12 @@ pub struct Options {
     /// How long each load lasts [default: 1, with --quick 0.25]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     seconds: Option<Duration>,
+    /// Take turns with another server of the same API instead of the floors (repeatable)
+    #[arg(long, value_name = "NAME=URL", conflicts_with_all = ["tls", "http2", "key_pairs", "keys", "against", "report"])]
+    peer: Vec<Peer>,
+    /// Measure nothing: write requests as scripts for wrk into this folder, and serve until Ctrl-C
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["peer", "tls", "http2", "key_pairs", "json", "against", "report"])]
+    wrk: Option<PathBuf>,
     /// Tell the size of this enclave image (EIF), too
     #[arg(long, value_name = "FILE.eif")]
     image: Option<PathBuf>,
@@ -125,16 +134,28 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         eprintln!("{}", style.bad(warning));
     }
     let stopped = Arc::new(AtomicBool::new(false));
-    let results = tokio::select! {
+    let running = async {
+        match &options.wrk {
+            Some(folder) => wrk::serve(folder, &options.only, options.keys).await,
+            None if options.peer.is_empty() => {
+                let results = measure(&options, &stopped).await?;
+                show(&options, results, earlier, &style)
+            }
+            None => compare(&options, &stopped, &style).await,
+        }
+    };
+    tokio::select! {
         biased;
         () = signals.next() => {
             // The thread that measures ends before its next load, and the processes with it.
             stopped.store(true, Ordering::Relaxed);
-            return Err(STOPPED.into());
+            match options.wrk {
+                Some(_) => Ok(()),
+                None => Err(STOPPED.into()),
+            }
         }
-        results = measure(&options, &stopped) => results?,
-    };
-    show(&options, results, earlier, &style)
+        done = running => done,
+    }
 }
 
 /// Writes the results down and prints them.
@@ -155,6 +176,28 @@ fn show(
         print(&table::compare(&results, &earlier, style))?;
     }
     Ok(())
+}
+
+/// Measures other servers and this one.
+async fn compare(
+    options: &Options,
+    stopped: &Arc<AtomicBool>,
+    style: &Style,
+) -> Result<(), Failure> {
+    let (rounds, time) = options.rounds_and_time();
+    let plan = peers::Plan {
+        peers: &options.peer,
+        scenarios: &options.only,
+        connections: &options.connections(),
+        rounds,
+        time,
+    };
+    let progress = Progress::new(plan.steps(), Arc::clone(stopped));
+    let comparison = plan.compare(progress).await?;
+    if let Some(path) = &options.json {
+        write(path, &serde_json::to_vec_pretty(&comparison)?)?;
+    }
+    Ok(print(&peers::show(&comparison, style))?)
 }
 
 async fn measure(options: &Options, stopped: &Arc<AtomicBool>) -> Result<Results, Failure> {

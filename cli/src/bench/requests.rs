@@ -45,6 +45,11 @@ impl Supply {
         self.requests.get(place).map(Vec::as_slice)
     }
 
+    /// How many different ones there are.
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// How many there are, if they are not repeated.
     pub(super) fn most(&self) -> Option<usize> {
         (!self.repeats).then_some(self.requests.len())
@@ -95,6 +100,21 @@ impl Requests {
             });
             this.call("CreateGrant", &input).await?;
         }
+        Ok(this)
+    }
+
+    /// The same for a server of somebody else's, without grants. Who calls is unknown to it, or
+    /// nothing to it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(super) async fn set_up_peer(
+        endpoint: &Endpoint,
+        population: &Population,
+        documents: Documents,
+    ) -> Result<Self, Failure> {
+        let mut this = Self::new(endpoint, population, documents);
+        this.make_keys().await?;
         Ok(this)
     }
 
