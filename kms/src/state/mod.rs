@@ -9,6 +9,7 @@
 
 mod batch;
 mod opening;
+mod ordered_map;
 mod ordered_set;
 mod table;
 mod tables;

@@ -1,21 +1,14 @@
-//! A persistent map that finds in constant time and lists in order.
+//! Objects by what identifies them, with the stamps of their records.
 
 use std::borrow::Borrow;
-use std::hash::Hash;
-use std::mem;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use rpds::HashTrieMapSync;
-
-use super::ordered_set::OrderedSet;
+use super::ordered_map::OrderedMap;
 use crate::record::Stamp;
 
 /// Objects by key, each with the stamp of its record. Clones share everything.
-pub(super) struct Table<K: Eq + Hash + Ord, V> {
-    rows: HashTrieMapSync<K, Row<V>>,
-    order: OrderedSet<K>,
-}
+pub(super) struct Table<K, V>(OrderedMap<K, Row<V>>);
 
 struct Row<V> {
     object: Arc<V>,
@@ -23,26 +16,26 @@ struct Row<V> {
     stamp: Option<Stamp>,
 }
 
-impl<K: Clone + Eq + Hash + Ord, V> Table<K, V> {
-    pub(super) fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&Arc<V>>
+impl<K: Clone + Ord, V> Table<K, V> {
+    pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&Arc<V>>
     where
         K: Borrow<Q>,
     {
-        self.rows.get(key).map(|row| &row.object)
+        self.0.get(key).map(|row| &row.object)
     }
 
     pub(super) fn stamp(&self, key: &K) -> Option<Stamp> {
-        self.rows.get(key)?.stamp
+        self.0.get(key)?.stamp
     }
 
     /// The objects whose keys come after `start`, or all of them, in the order of their keys.
     pub(super) fn after(&self, start: Option<K>) -> impl Iterator<Item = &Arc<V>> {
-        self.order.after(start).filter_map(|key| self.get(key))
+        self.starting(start.map_or(Bound::Unbounded, Bound::Excluded))
     }
 
     /// The objects whose keys come from `start` on, in the order of their keys.
     pub(super) fn starting(&self, start: Bound<K>) -> impl Iterator<Item = &Arc<V>> {
-        self.order.starting(start).filter_map(|key| self.get(key))
+        self.0.starting(start).map(|(_, row)| &row.object)
     }
 
     /// Puts an object in; what it replaces comes out.
@@ -52,39 +45,25 @@ impl<K: Clone + Eq + Hash + Ord, V> Table<K, V> {
         object: Arc<V>,
         stamp: Option<Stamp>,
     ) -> Option<Arc<V>> {
-        let row = Row { object, stamp };
-        if let Some(present) = self.rows.get_mut(&key) {
-            return Some(mem::replace(present, row).object);
-        }
-        self.order.insert(key.clone());
-        self.rows.insert_mut(key, row);
-        None
+        let replaced = self.0.insert(key, Row { object, stamp });
+        replaced.map(|row| row.object)
     }
 
     /// Takes an object out, if it is there.
     pub(super) fn remove(&mut self, key: &K) -> Option<Arc<V>> {
-        let object = self.get(key).cloned()?;
-        self.rows.remove_mut(key);
-        self.order.remove(key);
-        Some(object)
+        self.0.remove(key).map(|row| row.object)
     }
 }
 
-impl<K: Eq + Hash + Ord, V> Clone for Table<K, V> {
+impl<K, V> Clone for Table<K, V> {
     fn clone(&self) -> Self {
-        Self {
-            rows: self.rows.clone(),
-            order: self.order.clone(),
-        }
+        Self(self.0.clone())
     }
 }
 
-impl<K: Eq + Hash + Ord, V> Default for Table<K, V> {
+impl<K: Clone + Ord, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self {
-            rows: HashTrieMapSync::new_sync(),
-            order: OrderedSet::default(),
-        }
+        Self(OrderedMap::default())
     }
 }
 

@@ -4,8 +4,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use attestation::Timestamp;
-use rpds::HashTrieMapSync;
 
+use super::ordered_map::OrderedMap;
 use super::ordered_set::OrderedSet;
 use super::table::Table;
 use crate::grant::{Grant, GrantId, Grantee};
@@ -15,9 +15,9 @@ use crate::principal::{AccessKey, IdentityName, Principal};
 use crate::record::{EdgeSecret, Name, Object, Stamp};
 
 /// The objects of all kinds. Clones share everything.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Tables {
-    scopes: HashTrieMapSync<(AccountId, Region), Scope>,
+    scopes: OrderedMap<(AccountId, Region), Scope>,
     pub(super) principals: Table<Arc<str>, Principal>,
     /// The principals that have a name in IAM, by it.
     pub(super) identities: Table<IdentityName, Principal>,
@@ -282,7 +282,7 @@ impl Tables {
         let name = (account, region.clone());
         if self.scopes.get(&name).is_none() {
             let scope = Scope::new(region.clone());
-            self.scopes.insert_mut(name.clone(), scope);
+            self.scopes.insert(name.clone(), scope);
         }
         self.scopes
             .get_mut(&name)
@@ -355,20 +355,6 @@ impl Scope {
         self.grantees.remove(&(key, grant.grantee.clone(), id));
         if let Some(retiring) = grant.retiring.clone() {
             self.retiring.remove(&(retiring, key, id));
-        }
-    }
-}
-
-impl Default for Tables {
-    fn default() -> Self {
-        Self {
-            scopes: HashTrieMapSync::new_sync(),
-            principals: Table::default(),
-            identities: Table::default(),
-            access_keys: Table::default(),
-            owners: OrderedSet::default(),
-            edge_secrets: Table::default(),
-            due: OrderedSet::default(),
         }
     }
 }
