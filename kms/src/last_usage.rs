@@ -14,9 +14,10 @@ use crate::audit::Event;
 use crate::key::Key;
 use crate::protocol::OperationName;
 
-/// The last use of one key, if there was any.
+/// The last use of one key, if there was any. Most keys of many are not used for long, and take no
+/// memory for it.
 #[derive(Debug, Default)]
-pub struct LastUsage(Mutex<Option<LastUse>>);
+pub struct LastUsage(Mutex<Option<Box<LastUse>>>);
 
 /// One use of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,10 +35,17 @@ pub struct LastUse {
 impl LastUsage {
     /// The last use, if there was any.
     pub fn get(&self) -> Option<LastUse> {
-        *self.place()
+        self.place().as_deref().copied()
     }
 
-    fn place(&self) -> MutexGuard<'_, Option<LastUse>> {
+    fn set(&self, last: LastUse) {
+        match &mut *self.place() {
+            Some(place) => **place = last,
+            empty => *empty = Some(Box::new(last)),
+        }
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Box<LastUse>>> {
         // Whoever holds it only copies.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +90,7 @@ impl Usage {
             request_id: event.request_id(),
         };
         for key in self.keys.0.iter().flatten() {
-            *key.place() = Some(last);
+            key.set(last);
         }
     }
 }
