@@ -41,6 +41,7 @@ mod opening;
 mod operators;
 mod program;
 mod random;
+mod reading;
 mod reseeding;
 mod root_key;
 mod serving;

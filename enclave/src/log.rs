@@ -72,6 +72,8 @@ pub(crate) enum Notice {
     ShareTaken { given: usize, threshold: usize },
     /// The store was empty and has been set up.
     Genesis,
+    /// Sealed records are being read; nothing is served before all are in.
+    Opening { records: usize, expected: u64 },
     /// The sealed records were read and are complete.
     Opened {
         records: usize,
@@ -154,6 +156,7 @@ impl Notice {
             Self::WaitingForOperators { sealed: false } => warn!(target: TARGET, "NEW: the store is empty; waiting for the plan of a genesis"),
             Self::ShareTaken { given, threshold } => info!(target: TARGET, given = safe(given), threshold = safe(threshold), "a share of the root key was taken"),
             Self::Genesis => info!(target: TARGET, "the store was empty and has been set up"),
+            Self::Opening { records, expected } => info!(target: TARGET, records = safe(records), expected = safe(expected), "opening sealed records"),
             Self::Opened { records, sequence, took } => info!(target: TARGET, records = safe(records), sequence = safe(sequence), milliseconds = milliseconds(took), "sealed records opened"),
             Self::Seeded { changes } => info!(target: TARGET, changes = safe(changes), "seed applied"),
             Self::Serving { address, tls } => info!(target: TARGET, address = safe(address), tls = safe(tls), "serving"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kms::name::AccountId;
 use kms::seed::Seed;
-use kms::state::{Batch, Change, EdgeSecret, Opening, RecordId, RootKey, State};
+use kms::state::{Batch, Change, EdgeSecret, RootKey, State};
 use link::Commit;
 use quorum::{Quorum, VerifiedQuorum};
 use tokio::time::{Instant, sleep};
@@ -16,15 +16,16 @@ use crate::counters::Counters;
 use crate::error::EnclaveError;
 use crate::log::Notice;
 use crate::random::Random;
+use crate::reading::read_all;
 use crate::root_key::DevRootKey;
-use crate::store::{Store, StoreError, commit_of, quorum_id, quorum_record};
+use crate::store::{Store, StoreError, commit_of, quorum_record};
 use crate::tls::{Authority, SECRET_NAME};
 
 /// How long the host proxy may take to come up, when both are started together.
 const HOST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The wait between attempts to reach the host.
-const HOST_RETRY: Duration = Duration::from_millis(50);
+const HOST_RETRY: Duration = Duration::from_millis(10);
 
 /// The sealed record that holds the number of the release that an enclave was handed the root key
 /// as: 8 bytes, big-endian.
@@ -228,42 +229,6 @@ async fn must_be_empty(store: &mut Store) -> Result<(), EnclaveError> {
         Ok(_) => Err(EnclaveError::HeadMissing),
         Err(error) => Err(unreachable_store(store, &error)),
     }
-}
-
-async fn read_all(
-    store: &mut Store,
-    root_key: &RootKey,
-    head: &[u8],
-) -> Result<State, EnclaveError> {
-    let began = Instant::now();
-    let mut opening = Opening::new(root_key, head)?;
-    let quorum_id = quorum_id();
-    let mut after = None;
-    let mut count = 0;
-    loop {
-        let page = store.scan(after).await;
-        let (records, more) = page.map_err(|error| unreachable_store(store, &error))?;
-        count += records.len();
-        for record in records.iter().filter(|record| record.id != quorum_id) {
-            let bytes = record.id.as_bytes();
-            let id = RecordId::from_slice(bytes).ok_or(EnclaveError::ForeignRecord)?;
-            opening.record(id, &record.bytes)?;
-        }
-        after = records.into_iter().next_back().map(|record| record.id);
-        // The quorum's is the last of all ids: a host that gives its record again and again, which
-        // is not held against the head, does not keep the enclave from starting.
-        if !more || after.as_ref().is_none_or(|id| *id == quorum_id) {
-            break;
-        }
-    }
-    let state = opening.finish()?;
-    Notice::Opened {
-        records: count,
-        sequence: state.sequence(),
-        took: began.elapsed(),
-    }
-    .log();
-    Ok(state)
 }
 
 async fn genesis(

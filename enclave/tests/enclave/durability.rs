@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::support::host::Memory;
-use crate::support::{Client, Enclave, Fault, Place, eventually};
+use crate::support::{Client, Enclave, Fault, Place, REGION, eventually};
 use enclave::EnclaveError;
 use http::StatusCode;
 use link::RecordId;
@@ -338,6 +338,48 @@ async fn a_store_that_was_tampered_with_is_refused() {
         memory.head.clone_from(&head);
         memory.records.clone_from(&records);
     }
+    place.start().await;
+}
+
+#[tokio::test]
+async fn among_many_pages_of_records_every_one_counts() {
+    let place = Place::new();
+    let host = place.host().await;
+    let id = |number: u32| format!("5eed0000-0000-4000-8000-{number:012x}");
+    let keys: Vec<_> = (0..20_000)
+        .map(|number| json!({ "key_id": id(number), "region": REGION }))
+        .collect();
+    let mut settings = place.settings();
+    settings["seed"]["keys"] = keys.into();
+    place.start_with(settings).await.stop().await.unwrap();
+    let before = host.memory().records.clone();
+
+    let enclave = place.start().await;
+    let mut client = enclave.http1().await;
+    for number in [0, 9_999, 19_999] {
+        let input = json!({ "KeyId": id(number) });
+        let described = client.call("DescribeKey", input).await.ok();
+        assert_eq!(described["KeyMetadata"]["KeyId"], id(number));
+    }
+    let input = json!({ "KeyId": id(9_999) });
+    client.call("DisableKey", input).await.ok();
+    enclave.stop().await.unwrap();
+
+    // By itself the older record, in which the key is enabled, is as good as the newer one.
+    let records = host.memory().records.clone();
+    let changed: Vec<_> = records
+        .iter()
+        .filter(|(id, record)| before.get(id) != Some(record))
+        .map(|(id, _)| id.clone())
+        .collect();
+    let [changed] = changed.as_slice() else {
+        panic!("{} records changed", changed.len());
+    };
+    let older = before[changed].clone();
+    host.memory().records.insert(changed.clone(), older);
+    let error = refusal(&place).await;
+    assert!(error.to_string().contains("older version"), "{error}");
+    host.memory().records = records;
     place.start().await;
 }
 

@@ -32,4 +32,4 @@ pub(crate) use naming::Name;
 pub(crate) use object::Object;
 pub(crate) use sealed::{SealedRecord, Stamp};
 pub(crate) use session_token::SessionToken;
-pub(crate) use set_hash::{KindHash, SetHash};
+pub(crate) use set_hash::{KindHash, SetHash, Sum};

@@ -35,9 +35,14 @@ impl SetHash {
     }
 
     pub(crate) fn add(&mut self, naming_key: &SecretKey, kind: Kind, id: RecordId, stamp: Stamp) {
+        self.add_element(kind, Sum::element(naming_key, kind, id, stamp));
+    }
+
+    /// Adds a record whose element is computed already.
+    pub(crate) fn add_element(&mut self, kind: Kind, element: Sum) {
         let hash = self.kind_mut(kind);
         hash.count += 1;
-        hash.sum = hash.sum.plus(Sum::element(naming_key, kind, id, stamp));
+        hash.sum = hash.sum.plus(element);
     }
 
     /// Removes a record that was added before.
@@ -64,7 +69,8 @@ impl SetHash {
 pub(crate) struct Sum([u64; 4]);
 
 impl Sum {
-    fn element(naming_key: &SecretKey, kind: Kind, id: RecordId, stamp: Stamp) -> Self {
+    /// What a record adds to the sum.
+    pub(crate) fn element(naming_key: &SecretKey, kind: Kind, id: RecordId, stamp: Stamp) -> Self {
         let fields = Fields::with_capacity(96)
             .bytes(&[kind.number()])
             .bytes(id.as_bytes())

@@ -33,7 +33,7 @@ pub use crate::key::{
 pub use crate::principal::{AccessKey, Principal};
 pub use crate::record::{EdgeSecret, RecordId, RootKey, RootKeyId, StateError, head_sequence};
 pub use batch::{Batch, Change, Transaction};
-pub use opening::Opening;
+pub use opening::{OpenedRecord, Opening, RecordOpener};
 
 /// A snapshot of everything: keys, aliases, principals, secrets. Cloning is cheap and
 /// shares all of it.
