@@ -1,4 +1,4 @@
-//! Measures what many keys cost: to commit, to open again, and in memory.
+//! Measures what many keys cost: to commit, to open again, in memory, and to find.
 //!
 //! ```sh
 //! cargo run --release -p claviger-kms --example store_size -- KEYS [ALIASES]
@@ -12,10 +12,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kms::Timestamp;
-use kms::name::{AliasName, KeyId};
+use kms::name::{AccountId, AliasName, KeyId, Region};
 use kms::state::{Alias, Batch, Change, Key, Opening, RecordId, RootKey, State, Transaction};
 use rand_core::Rng;
 use test_random::TestRandom;
@@ -87,7 +87,51 @@ fn measure_opening(path: &Path) -> Result<(), Failure> {
     }
     let state = opening.finish()?;
     let (account, region) = ("123456789012".parse()?, "us-east-1".parse()?);
-    usage.report("open", state.keys_after(account, &region, None).count())
+    let keys = state.keys_after(account, &region, None);
+    let ids: Vec<KeyId> = keys.map(|key| key.id()).collect();
+    usage.report("open", ids.len())?;
+    measure_finding(&state, account, &region, ids)
+}
+
+/// What a call has to do with the state: find a key, and read its ARN, state and material.
+fn measure_finding(
+    state: &State,
+    account: AccountId,
+    region: &Region,
+    mut ids: Vec<KeyId>,
+) -> Result<(), Failure> {
+    const FINDS: usize = 200_000;
+    let mut random = TestRandom::new(2);
+    for place in (1..ids.len()).rev() {
+        let other = random.next_u64() as usize % (place + 1);
+        ids.swap(place, other);
+    }
+    let few = ids.len().min(10);
+    let mut spent = [Duration::ZERO; 2];
+    // In turns, in short ones, so that whatever else the machine does slows both down.
+    for turn in 0..FINDS / 1000 {
+        for (many, spent) in [false, true].into_iter().zip(&mut spent) {
+            let wall = Instant::now();
+            for number in turn * 1000..(turn + 1) * 1000 {
+                let place = number % if many { ids.len() } else { few };
+                let key = ids
+                    .get(place)
+                    .and_then(|id| state.key(account, region, *id));
+                let key = key.ok_or("a key is missing")?;
+                let backing = key.current().ok_or("a key has no material")?;
+                let read = (
+                    key.arn().len(),
+                    key.state,
+                    backing.material().expose().first(),
+                );
+                std::hint::black_box((read, key.arn().bytes().last(), key.last_usage.get()));
+            }
+            *spent += wall.elapsed();
+        }
+    }
+    let [few, many] = spent.map(|spent| spent.as_secs_f64() * 1e9 / FINDS as f64);
+    println!("find one of 10 keys again and again: {few:.0} ns; one of all: {many:.0} ns");
+    Ok(())
 }
 
 const ROOT_KEY: [u8; 32] = [7; 32];
