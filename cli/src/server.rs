@@ -26,6 +26,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long one health check may take: most start before there is anyone to answer.
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 
+/// The wait between two health checks.
+const HEALTH_RETRY: Duration = Duration::from_millis(3);
+
 /// How long requests in work may go on when it is time to stop.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -89,6 +92,16 @@ impl DataFolder {
     /// The simulated NSM's certificate authority, with its private key.
     pub fn nsm_ca(&self) -> PathBuf {
         self.0.join("nsm-ca.pem")
+    }
+
+    /// The root key.
+    pub(crate) fn root_key(&self) -> PathBuf {
+        self.0.join("root.key")
+    }
+
+    /// The host proxy's record store.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.0.join("records.redb")
     }
 
     /// The CA certificate to trust with `--tls`.
@@ -183,11 +196,13 @@ impl Server {
             data: &data.0,
         };
         let log = data.log(options.log)?;
-        let (host_proxy, listen, admin) = start_host_proxy(&host_proxy, log).await?;
+        // Side by side: the enclave has things to do before it needs the host proxy.
+        let host_proxy = spawn_host_proxy(&host_proxy, log)?;
         let configuration = configuration.to_string_lossy();
         let log = data.log(options.log)?;
         let enclave = Process::start("enclave", &["--config", &configuration], log)?;
         drop(inherited);
+        let (host_proxy, listen, admin) = until_it_listens(host_proxy).await?;
 
         let mut server = Self {
             endpoint: Endpoint::http(reachable(listen).to_string()),
@@ -261,7 +276,7 @@ impl Server {
                     return Err(ended);
                 }
             }
-            sleep(Duration::from_millis(10)).await;
+            sleep(HEALTH_RETRY).await;
         }
     }
 }
@@ -286,7 +301,7 @@ fn enclave_configuration(
             "accept_debug": options.accept_debug,
             "max_age_seconds": options.max_age.as_secs(),
         },
-        "root_key": { "dev_file": data.0.join("root.key") },
+        "root_key": { "dev_file": data.root_key() },
         "limits": { "shutdown_milliseconds": DRAIN.as_millis() },
         "seed": options.seed,
     }))?)
@@ -306,10 +321,14 @@ pub(crate) async fn start_host_proxy(
     places: &HostProxyPlaces<'_>,
     log: Stdio,
 ) -> Result<(Process, SocketAddr, SocketAddr), StartError> {
+    until_it_listens(spawn_host_proxy(places, log)?).await
+}
+
+fn spawn_host_proxy(places: &HostProxyPlaces<'_>, log: Stdio) -> Result<Process, StartError> {
     let listen = places.listen.to_string();
     let admin = places.admin.to_string();
     let folder = places.data.to_string_lossy();
-    let mut host_proxy = Process::start(
+    Ok(Process::start(
         "host-proxy",
         &[
             "--listen",
@@ -327,7 +346,12 @@ pub(crate) async fn start_host_proxy(
             "1",
         ],
         log,
-    )?;
+    )?)
+}
+
+async fn until_it_listens(
+    mut host_proxy: Process,
+) -> Result<(Process, SocketAddr, SocketAddr), StartError> {
     match timeout(START_LIMIT, addresses(&mut host_proxy)).await {
         Ok(Ok(Some((listen, admin)))) => Ok((host_proxy, listen, admin)),
         Ok(Err(error)) => Err(error.into()),

@@ -6,18 +6,19 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::documents::Documents;
-use super::population::Population;
+use super::population::{Population, REGION};
 use super::scenario::{LARGE, Scenario};
 use crate::Failure;
 use crate::client::{Client, Endpoint};
 use crate::credentials::Credentials;
 
-/// The region of all keys and signatures.
-const REGION: &str = "us-east-1";
-
 /// How many requests there are of a kind that may be repeated. They differ in their encryption
 /// context where they have one.
 const REPEATED: usize = 256;
+
+/// How many if there are as many keys: what is said of these keys is then more than a processor's
+/// caches hold.
+const MOST_REPEATED: usize = 65_536;
 
 /// How many ciphertexts are decrypted in turns.
 const CIPHERTEXTS: usize = 16;
@@ -178,7 +179,10 @@ impl Requests {
     /// Requests of a scenario: a fixed number where they may be repeated, or else `number`.
     pub(super) fn supply(&mut self, scenario: Scenario, number: usize) -> Result<Supply, Failure> {
         let repeats = scenario.is_repeatable();
-        let number = if repeats { REPEATED } else { number };
+        let number = match repeats {
+            true => self.keys.len().clamp(REPEATED, MOST_REPEATED),
+            false => number,
+        };
         let document = self.documents.under_the_same_leaf()?;
         let in_turns = interleaved(&scenario.parts());
         let requests = in_turns
@@ -249,6 +253,7 @@ impl Requests {
                 }));
             }
             Scenario::DecryptLarge => return Ok(of(&self.large_ciphertexts)),
+            Scenario::CreateKey => return Ok(json!({ "Description": number.to_string() })),
             Scenario::DescribeKey => return Ok(json!({ "KeyId": key })),
             Scenario::Encrypt => {
                 return Ok(json!({

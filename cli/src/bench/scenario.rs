@@ -21,6 +21,7 @@ pub(super) enum Scenario {
     Sign,
     DataKeyPair(KeyPairSpec),
     Mixed,
+    CreateKey,
 }
 
 /// What a call has to compute at least, whoever writes the server.
@@ -58,7 +59,7 @@ pub(super) const MIXED: [(Scenario, usize); 6] = [
 
 impl Scenario {
     /// All of them, in the order in which they are shown.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::GenerateDataKey,
         Self::ByGrant,
         Self::AttestedSameDocument,
@@ -80,6 +81,7 @@ impl Scenario {
         Self::DataKeyPair(KeyPairSpec::Rsa3072),
         Self::DataKeyPair(KeyPairSpec::Rsa4096),
         Self::Mixed,
+        Self::CreateKey,
     ];
 
     /// Whether it is measured only when asked for. A pair of RSA keys takes up to seconds, so that a
@@ -119,6 +121,7 @@ impl Scenario {
                 _ => "key-pair",
             },
             Self::Mixed => "mixed",
+            Self::CreateKey => "create-key",
         }
     }
 
@@ -137,6 +140,7 @@ impl Scenario {
             Self::Encrypt => "Encrypt",
             Self::DescribeKey => "DescribeKey",
             Self::Sign => "Sign",
+            Self::CreateKey => "CreateKey",
         }
     }
 
@@ -183,7 +187,7 @@ impl Scenario {
             ..attested
         };
         match self {
-            Self::GenerateDataKey | Self::ByGrant | Self::Mixed => data_key,
+            Self::GenerateDataKey | Self::ByGrant | Self::Mixed | Self::CreateKey => data_key,
             Self::AttestedSameDocument => with(0),
             Self::AttestedLeafKnown => with(1),
             Self::AttestedAuthoritiesKnown => with(2),

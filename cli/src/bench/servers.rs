@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::bare::Bare;
 use super::documents::Documents;
-use super::population::{ACCOUNT, Population};
+use super::population::{self, ACCOUNT, Population};
 use super::requests::Requests;
 use super::result::ServerResults;
 use super::usage::{Memory, Watched};
@@ -92,6 +92,15 @@ impl Servers {
         let population = Population::new(keys);
         let data = DataFolder::open(&folder.path().join("data"))?;
         let authority = attest::load_or_generate_ca(&data.nsm_ca(), attest::now())?;
+        if keys > 0 {
+            // The first run makes the store.
+            start_server(folder.path(), &population, tls)
+                .await?
+                .stop()
+                .await?;
+            let data = DataFolder::open(&folder.path().join("data"))?;
+            tokio::task::spawn_blocking(move || population::fill(keys, &data)).await??;
+        }
         let began = Instant::now();
         let server = match start_server(folder.path(), &population, tls).await {
             Ok(server) => server,
