@@ -160,6 +160,16 @@ fn another_server_takes_turns() {
 }
 
 #[test]
+fn keys_are_there_when_the_load_begins_and_more_are_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let json = folder.path().join("results.json");
+    let only = ["--only", "describe-key", "--only", "create-key"];
+    let output = bench(&[&["--keys", "12000"], &only[..]].concat(), &json);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(check(&json), ["describe-key", "create-key"]);
+}
+
+#[test]
 fn what_is_no_result_is_refused_before_anything_is_measured() {
     let folder = tempfile::tempdir().expect("a folder");
     let earlier = folder.path().join("earlier.json");
