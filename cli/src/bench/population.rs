@@ -30,8 +30,9 @@ const GRANTS: usize = 10;
 /// The region of all keys and signatures.
 pub(super) const REGION: &str = "us-east-1";
 
-/// Keys that are written in one transaction.
-const GROUP: usize = 10_000;
+/// Keys that are written in one transaction: their ids are random, so that each transaction writes
+/// most of the store's pages anew.
+const GROUP: usize = 250_000;
 
 /// The principals and keys that are seeded.
 pub(super) struct Population {
