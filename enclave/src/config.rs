@@ -267,6 +267,9 @@ pub struct Limits {
     pub key_generation_queue: usize,
     /// How long a call waits for a key generation to begin; then ThrottlingException.
     pub key_generation_milliseconds: u64,
+    /// RSA key pairs of each size that are made ahead, at most: only of a size that calls have asked
+    /// for within the hour, and the more the more often none was ready. 0 for none.
+    pub key_pairs_ahead: usize,
     /// Documents of the enclave's own in work for strangers at the same time, and new ones in a
     /// second; beyond, 429. What the enclave itself needs of its module comes beside that.
     pub documents: usize,
@@ -298,6 +301,7 @@ impl Default for Limits {
             key_generation_threads: processors.div_ceil(2),
             key_generation_queue: 64,
             key_generation_milliseconds: 20_000,
+            key_pairs_ahead: 8,
             documents: 4,
             documents_per_second: 20,
             audit_queue: 16_384,

@@ -2,9 +2,9 @@
 //! audit event.
 //!
 //! Most calls are answered at once, on the task that received them. Those that change something
-//! go through the [writer](crate::writer), those that make an RSA key pair to threads of their own;
-//! those that do both, first to the one and then to the other. All of them run to their end even if
-//! the client is gone by then.
+//! go through the [writer](crate::writer), those that need an RSA key pair where none is
+//! [ready](crate::key_pairs) to threads of their own; those that do both, first to the one and then
+//! to the other. All of them run to their end even if the client is gone by then.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use attestation::Timestamp;
-use kms::engine::{Engine, Reply, Response, Route, Step};
+use kms::engine::{Engine, Reply, Response, Step};
 use kms::key_pair::PreparedKeyPair;
 use kms::state::State;
 use kms::{Call, KmsError};
@@ -83,6 +83,16 @@ impl Stepper {
         })
     }
 
+    /// The same for a call that makes a key pair, on a thread where that holds up nobody.
+    fn step_slowly(&self, state: &State, call: &Received) -> Step {
+        let now = self.clock.now();
+        let mut random = self.random.clone();
+        self.caught(call, || {
+            self.engine
+                .step_slowly(state, &call.call(), now, &mut random)
+        })
+    }
+
     /// The same, with what an earlier step of the call prepared.
     pub(crate) fn resume(&self, state: &State, call: &Received, prepared: PreparedKeyPair) -> Step {
         let now = self.clock.now();
@@ -95,10 +105,7 @@ impl Stepper {
 
     fn caught(&self, call: &Received, step: impl FnOnce() -> Step) -> Step {
         let step = AssertUnwindSafe(step);
-        catch_unwind(step).unwrap_or_else(|_| {
-            let error = KmsError::KmsInternal("The request failed because of a defect.".into());
-            Step::Reply(self.refuse(call, &error))
-        })
+        catch_unwind(step).unwrap_or_else(|_| Step::Reply(self.refuse(call, &defect())))
     }
 
     /// The refusal of a call that was not stepped.
@@ -182,17 +189,15 @@ impl Driver {
             let error = "The enclave's clock disagrees with its security module's.";
             return self.refuse(&received, &KmsError::KmsInternal(error.into()));
         }
-        if stepper.engine.route(&received.call()) == Route::Slow {
-            return detached(Arc::clone(self).answer_slowly(received)).await;
-        }
+        let this = Arc::clone(self);
         match stepper.step(&self.state(), &received) {
             Step::Reply(reply) => self.finish(reply),
             Step::Commit(_, expected) => {
-                detached(Arc::clone(self).answer_durably(received, None, expected)).await
+                detached(this.answer_durably(received, None, expected)).await
             }
+            Step::Slow(expected) => detached(this.answer_slowly(received, expected)).await,
             Step::Prepared(prepared, expected) => {
-                let prepared = Some(prepared);
-                detached(Arc::clone(self).answer_durably(received, prepared, expected)).await
+                detached(this.answer_durably(received, Some(prepared), expected)).await
             }
         }
     }
@@ -234,14 +239,15 @@ impl Driver {
         self.finish(reply)
     }
 
-    /// Answers a call on a thread where it holds up nobody.
-    async fn answer_slowly(self: Arc<Self>, received: Received) -> Response {
+    /// Answers a call on a thread where it holds up nobody. The reply that is expected stands in for
+    /// the error when there is no such thread.
+    async fn answer_slowly(self: Arc<Self>, received: Received, expected: Reply) -> Response {
         let Some(place) = self.key_generation.place().await else {
-            return self.refuse(&received, &KmsError::Throttling);
+            return self.finish(expected.fail(&KmsError::Throttling));
         };
         let this = Arc::clone(&self);
         let step = move || {
-            let step = this.stepper.step(&this.state(), &received);
+            let step = this.stepper.step_slowly(&this.state(), &received);
             drop(place);
             (step, received)
         };
@@ -250,6 +256,7 @@ impl Driver {
             (Step::Commit(_, expected), received) => {
                 self.answer_durably(received, None, expected).await
             }
+            (Step::Slow(expected), _) => self.finish(expected.fail(&defect())),
             (Step::Prepared(prepared, expected), received) => {
                 self.answer_durably(received, Some(prepared), expected)
                     .await
@@ -272,6 +279,11 @@ impl Driver {
         self.stepper.audit.record(event);
         response
     }
+}
+
+/// The error of a call that this server failed.
+pub(crate) fn defect() -> KmsError {
+    KmsError::KmsInternal("The request failed because of a defect.".into())
 }
 
 /// The error of a change whose outcome is not known.
@@ -330,6 +342,19 @@ mod tests {
             self.begun.send(()).unwrap();
             self.go_on.lock().unwrap().recv().unwrap();
             AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256)
+        }
+    }
+
+    /// A source that has one pair ready.
+    struct OneReady(Mutex<Option<KeyPair>>);
+
+    impl KeyPairSource for OneReady {
+        fn generate(&self, _: KeyPairSpec) -> Result<KeyPair, KmsError> {
+            panic!("nobody waits for it")
+        }
+
+        fn ready(&self, _: KeyPairSpec) -> Option<KeyPair> {
+            self.0.lock().unwrap().take()
         }
     }
 
@@ -476,5 +501,19 @@ mod tests {
         assert_eq!(error(&response), "ThrottlingException");
         go_on.send(()).unwrap();
         assert_eq!(busy.await.unwrap().status, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_key_pair_that_is_ready_needs_no_thread() {
+        let pair = AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256).unwrap();
+        let limits = Limits {
+            key_generation_queue: 0,
+            ..Limits::default()
+        };
+        let driver = driver(OneReady(Mutex::new(Some(pair))), &limits);
+        let first = driver.answer(rsa_key_pair()).await;
+        assert_eq!(first.status, StatusCode::OK);
+        let second = driver.answer(rsa_key_pair()).await;
+        assert_eq!(error(&second), "ThrottlingException");
     }
 }

@@ -7,6 +7,7 @@
 //!   (`tls`), within limits;
 //! - `driver` gives each call to the engine in `kms`, on the task it arrived on, on a thread for
 //!   slow ones, or through the `writer`, which makes changes durable before it lets answers go;
+//!   `key_pairs` makes RSA key pairs ahead;
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
 //! - `nsm`, `random` and `clock` are where attestation, randomness and time come from; `reseeding`
 //!   makes the second from the first, and `time_check` holds the last against it;
@@ -33,6 +34,7 @@ mod handing_off;
 mod health;
 mod http;
 mod identity;
+mod key_pairs;
 mod life;
 mod log;
 mod measurement;

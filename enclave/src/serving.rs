@@ -23,6 +23,7 @@ use crate::handing_off::HandingOff;
 use crate::health::Health;
 use crate::http::{Front, Server};
 use crate::identity::{PublicIdentity, Situation};
+use crate::key_pairs::KeyPairsAhead;
 use crate::life::{Enclave, Provisioned};
 use crate::log::Notice;
 use crate::opening::Opened;
@@ -105,11 +106,12 @@ impl Serving {
             }
             RootKeyConfig::DevFile(_) => None,
         };
+        let key_pairs = KeyPairsAhead::new(AwsLcKeyPairs, &limits, Arc::clone(&counters));
         let mut engine_config = EngineConfig::default();
         engine_config.usage_tracked_since = clock.now();
         let holders = operators.as_ref().map(|operators| operators.holders());
         let stepper = Arc::new(Stepper {
-            engine: Engine::new(engine_config, verifier, Arc::new(AwsLcKeyPairs)),
+            engine: Engine::new(engine_config, verifier, Arc::new(key_pairs)),
             current: Current::new(opened.state),
             clock,
             random: random.clone(),

@@ -14,7 +14,6 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use kms::KmsError;
 use kms::engine::{Reply, Step};
 use kms::expiry::settle;
 use kms::key_pair::PreparedKeyPair;
@@ -24,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::commit::{Fenced, make_durable};
-use crate::driver::{Received, Stepper};
+use crate::driver::{Received, Stepper, defect};
 use crate::operators::Holders;
 use crate::store::{Store, commit_of, quorum_record};
 
@@ -127,9 +126,7 @@ impl Writer {
                     made
                 }
                 // What takes long has no place here, and the driver sent it elsewhere.
-                Step::Prepared(_, expected) => expected.fail(&KmsError::KmsInternal(
-                    "The request failed because of a defect.".into(),
-                )),
+                Step::Slow(expected) | Step::Prepared(_, expected) => expected.fail(&defect()),
             };
             replies.push((reply, made));
         }

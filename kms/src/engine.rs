@@ -33,10 +33,10 @@ use crate::authentication::authenticate;
 use crate::call::Call;
 use crate::error::KmsError;
 use crate::iam;
-use crate::key_pair::{self, KeyPairSource, PreparedKeyPair};
+use crate::key_pair::{KeyPairSource, PreparedKeyPair};
 use crate::last_usage::{Usage, UsedKeys};
-use crate::operation::{self, Context, Outcome};
-use crate::protocol::{OperationName, Request, request, response};
+use crate::operation::{self, Context, Outcome, Unfinished};
+use crate::protocol::{OperationName, request, response};
 use crate::sigv4::Service;
 use crate::state::{Change, State};
 
@@ -66,27 +66,27 @@ pub struct Engine {
     key_pairs: Arc<dyn KeyPairSource>,
 }
 
-/// Where the edge should run a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Route {
-    /// Anywhere, on the newest snapshot: it changes nothing.
-    Read,
-    /// On the newest snapshot, but off the threads that serve other calls: it makes an RSA key
-    /// pair. If it changes something as well, it comes to [`Step::Prepared`].
-    Slow,
-    /// On the writer, against the state with all changes before it: it may change something.
-    Write,
-}
-
 /// What a call comes to.
 pub enum Step {
     /// The reply may leave.
     Reply(Reply),
     /// The reply may leave once the changes are durable.
     Commit(Vec<Change>, Reply),
+    /// There is a key pair to make that takes long. The call is to be stepped again where that
+    /// holds up nobody ([`Engine::step_slowly`]); the reply is for when that can't be.
+    Slow(Reply),
     /// The part that takes long is done. The call is to be stepped again with it
     /// ([`Engine::resume`]), on the writer; the reply is for when that can't be.
     Prepared(PreparedKeyPair, Reply),
+}
+
+/// Which of the steps of a call.
+enum Pass {
+    First,
+    /// Where it may take long.
+    Slow,
+    /// On the writer, with what took long.
+    Last(PreparedKeyPair),
 }
 
 /// The answer to a call, and its record in the audit trail.
@@ -147,53 +147,7 @@ impl Engine {
         }
     }
 
-    /// Where to run a call. Looks at no more than the operation and the kind of key pair, and is
-    /// not a check: [`step`](Self::step) answers whatever is wrong with the call.
-    pub fn route(&self, call: &Call<'_>) -> Route {
-        if iam::is_for(call) {
-            return iam::route(call);
-        }
-        match OperationName::of(call) {
-            Ok(
-                OperationName::CancelKeyDeletion
-                | OperationName::CreateAlias
-                | OperationName::CreateGrant
-                | OperationName::DeleteAlias
-                | OperationName::DeleteImportedKeyMaterial
-                | OperationName::DisableKey
-                | OperationName::DisableKeyRotation
-                | OperationName::EnableKey
-                | OperationName::EnableKeyRotation
-                | OperationName::ImportKeyMaterial
-                | OperationName::PutKeyPolicy
-                | OperationName::ReplicateKey
-                | OperationName::RetireGrant
-                | OperationName::RevokeGrant
-                | OperationName::RotateKeyOnDemand
-                | OperationName::ScheduleKeyDeletion
-                | OperationName::TagResource
-                | OperationName::UntagResource
-                | OperationName::UpdateAlias
-                | OperationName::UpdateKeyDescription
-                | OperationName::UpdatePrimaryRegion,
-            ) => Route::Write,
-            Ok(operation @ OperationName::CreateKey) => {
-                if asks_for_slow_key_pair(operation, call.body) {
-                    Route::Slow
-                } else {
-                    Route::Write
-                }
-            }
-            Ok(OperationName::GetParametersForImport) => Route::Slow,
-            Ok(
-                operation @ (OperationName::GenerateDataKeyPair
-                | OperationName::GenerateDataKeyPairWithoutPlaintext),
-            ) if asks_for_slow_key_pair(operation, call.body) => Route::Slow,
-            _ => Route::Read,
-        }
-    }
-
-    /// Answers a call.
+    /// Answers a call, in little time: an RSA key pair it gives out only if one is ready.
     pub fn step(
         &self,
         state: &State,
@@ -201,7 +155,18 @@ impl Engine {
         now: Timestamp,
         random: &mut dyn CryptoRng,
     ) -> Step {
-        self.step_with(state, call, None, now, random)
+        self.step_with(state, call, Pass::First, now, random)
+    }
+
+    /// Answers a call whose first step came to [`Step::Slow`], and makes the key pair that it needs.
+    pub fn step_slowly(
+        &self,
+        state: &State,
+        call: &Call<'_>,
+        now: Timestamp,
+        random: &mut dyn CryptoRng,
+    ) -> Step {
+        self.step_with(state, call, Pass::Slow, now, random)
     }
 
     /// Answers a call with what an earlier step of it prepared. It is decided anew: what was
@@ -214,14 +179,14 @@ impl Engine {
         now: Timestamp,
         random: &mut dyn CryptoRng,
     ) -> Step {
-        self.step_with(state, call, Some(prepared), now, random)
+        self.step_with(state, call, Pass::Last(prepared), now, random)
     }
 
     fn step_with(
         &self,
         state: &State,
         call: &Call<'_>,
-        prepared: Option<PreparedKeyPair>,
+        pass: Pass,
         now: Timestamp,
         random: &mut dyn CryptoRng,
     ) -> Step {
@@ -229,19 +194,20 @@ impl Engine {
             return iam::step(state, call, now, random);
         }
         let mut event = Event::begin(call, now, random);
-        match self.answer(state, call, prepared, now, random, &mut event) {
+        match self.answer(state, call, pass, now, random, &mut event) {
             Ok((outcome, usage)) => {
                 let Outcome {
                     body,
                     changes,
-                    prepared,
+                    unfinished,
                 } = outcome;
                 let reply = Reply {
                     usage,
                     ..Reply::success(Protocol::Json, body, event)
                 };
-                match prepared {
-                    Some(prepared) => Step::Prepared(prepared, reply),
+                match unfinished {
+                    Some(Unfinished::Slow) => Step::Slow(reply),
+                    Some(Unfinished::Prepared(prepared)) => Step::Prepared(prepared, reply),
                     None => reply.after(changes),
                 }
             }
@@ -272,7 +238,7 @@ impl Engine {
         &self,
         state: &State,
         call: &Call<'_>,
-        prepared: Option<PreparedKeyPair>,
+        pass: Pass,
         now: Timestamp,
         random: &mut dyn CryptoRng,
         event: &mut Event,
@@ -295,7 +261,11 @@ impl Engine {
             config: &self.config,
             verifier: &self.verifier,
             key_pairs: self.key_pairs.as_ref(),
-            prepared,
+            may_take_long: matches!(pass, Pass::Slow),
+            prepared: match pass {
+                Pass::First | Pass::Slow => None,
+                Pass::Last(prepared) => Some(prepared),
+            },
             event,
             used: UsedKeys::default(),
         };
@@ -358,18 +328,5 @@ impl Reply {
             usage: None,
             protocol,
         }
-    }
-}
-
-/// Whether a request asks for a key pair that takes long to make. Read as it will be when it is
-/// answered, so that no spelling of the same request gets around it.
-fn asks_for_slow_key_pair(operation: OperationName, body: &[u8]) -> bool {
-    match request::parse(operation, body) {
-        Ok(Request::CreateKey(request)) => operation::key::asks_for_slow_key_pair(&request),
-        Ok(Request::GenerateDataKeyPair(request)) => key_pair::is_slow(request.key_pair_spec),
-        Ok(Request::GenerateDataKeyPairWithoutPlaintext(request)) => {
-            key_pair::is_slow(request.key_pair_spec)
-        }
-        _ => false,
     }
 }

@@ -39,19 +39,9 @@ pub struct PreparedKeyPair {
 }
 
 impl PreparedKeyPair {
-    /// Makes a key pair.
-    ///
-    /// # Errors
-    ///
-    /// Those of the source.
-    pub(crate) fn generate(
-        spec: KeyPairSpec,
-        source: &dyn KeyPairSource,
-    ) -> Result<Self, KmsError> {
-        Ok(Self {
-            spec,
-            pair: source.generate(spec)?,
-        })
+    /// This pair, for the call that needs one of this spec.
+    pub(crate) fn new(spec: KeyPairSpec, pair: KeyPair) -> Self {
+        Self { spec, pair }
     }
 
     /// The key pair.
@@ -79,6 +69,11 @@ pub trait KeyPairSource: Send + Sync {
     /// UnsupportedOperationException for a spec that no pair can be made of, KMSInternalException
     /// when the library fails.
     fn generate(&self, spec: KeyPairSpec) -> Result<KeyPair, KmsError>;
+
+    /// A key pair that takes long to make and is there already. It is nobody else's.
+    fn ready(&self, _: KeyPairSpec) -> Option<KeyPair> {
+        None
+    }
 }
 
 /// Key pairs made by aws-lc; of ML-KEM, by the `ml-kem` crate from a seed that aws-lc draws,
@@ -132,7 +127,7 @@ pub(crate) fn unsupported(member: &str, spec: impl fmt::Display) -> KmsError {
 
 /// Whether making such a pair takes so long (80 ms and more on average) that it must not hold up
 /// other calls.
-pub(crate) fn is_slow(spec: KeyPairSpec) -> bool {
+pub fn is_slow(spec: KeyPairSpec) -> bool {
     matches!(
         spec,
         KeyPairSpec::Rsa2048 | KeyPairSpec::Rsa3072 | KeyPairSpec::Rsa4096

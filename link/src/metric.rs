@@ -50,6 +50,10 @@ pub enum Metric {
     Reseeds = 18,
     /// Attempts at that which failed.
     ReseedFailures = 19,
+    /// RSA key pairs that had been made ahead when a call needed one.
+    KeyPairsReady = 20,
+    /// RSA key pairs that had to be made while a call waited.
+    KeyPairsNotReady = 21,
 }
 
 /// How a metric behaves over time.
@@ -84,6 +88,8 @@ impl Metric {
         Self::Sequence,
         Self::Reseeds,
         Self::ReseedFailures,
+        Self::KeyPairsReady,
+        Self::KeyPairsNotReady,
     ];
 
     /// Its number on the wire.
@@ -160,6 +166,16 @@ impl Metric {
                 Counter,
                 "reseed_failures",
                 "New keys of the random key stream that could not be made",
+            ),
+            Self::KeyPairsReady => (
+                Counter,
+                "key_pairs_ready",
+                "RSA key pairs made ahead when a call needed one",
+            ),
+            Self::KeyPairsNotReady => (
+                Counter,
+                "key_pairs_not_ready",
+                "RSA key pairs made while a call waited",
             ),
         }
     }

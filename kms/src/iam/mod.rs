@@ -40,7 +40,7 @@ use crate::Timestamp;
 use crate::audit::Event;
 use crate::authentication::{Caller, authenticate};
 use crate::call::Call;
-use crate::engine::{Protocol, Reply, Route, Step};
+use crate::engine::{Protocol, Reply, Step};
 use crate::error::KmsError;
 use crate::name::AccountId;
 use crate::permit::Asking;
@@ -86,14 +86,6 @@ pub(crate) fn is_for(call: &Call<'_>) -> bool {
     call.method == http::Method::POST
         && media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(FORM))
         && !call.headers.contains_key("x-amz-target")
-}
-
-/// Where to run a call of the Query protocol.
-pub(crate) fn route(call: &Call<'_>) -> Route {
-    match Parameters::of(call).action() {
-        Ok(action) if action.writes() => Route::Write,
-        _ => Route::Read,
-    }
 }
 
 /// Answers a call of the Query protocol.

@@ -7,7 +7,7 @@ use crate::permit::{Conditions, action};
 use crate::protocol::{OperationName, request, response};
 
 use super::release::Release;
-use super::{Context, Names, Outcome, cipher, stop_if_dry_run, usage};
+use super::{Context, Names, Outcome, Unfinished, cipher, stop_if_dry_run, usage};
 
 /// GenerateDataKeyPair.
 pub(super) fn generate_data_key_pair(
@@ -32,7 +32,9 @@ pub(super) fn generate_data_key_pair(
     usage::require_data_key_encryption(OperationName::GenerateDataKeyPair, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
-    let pair = context.key_pairs.generate(request.key_pair_spec)?;
+    let Some(pair) = context.key_pair(request.key_pair_spec)? else {
+        return Ok(Outcome::unfinished(Unfinished::Slow));
+    };
     let sealed = cipher::seal(
         &permit,
         &pair.private_pkcs8,
@@ -77,7 +79,9 @@ pub(super) fn generate_data_key_pair_without_plaintext(
     )?;
     stop_if_dry_run(request.dry_run)?;
 
-    let pair = context.key_pairs.generate(request.key_pair_spec)?;
+    let Some(pair) = context.key_pair(request.key_pair_spec)? else {
+        return Ok(Outcome::unfinished(Unfinished::Slow));
+    };
     let sealed = cipher::seal(
         &permit,
         &pair.private_pkcs8,

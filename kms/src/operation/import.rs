@@ -18,7 +18,7 @@ use crate::record::ImportToken;
 use crate::wrapping;
 
 use super::key_state::{self, Row};
-use super::{Context, Names, Outcome};
+use super::{Context, Names, Outcome, Unfinished};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -49,7 +49,9 @@ pub(super) fn get_parameters_for_import(
     key_state::require(Row::GetImportParameters, permit.key())?;
     wrapping::require_room(permit.key().spec, algorithm, request.wrapping_key_spec)?;
 
-    let pair = context.key_pairs.generate(spec)?;
+    let Some(pair) = context.key_pair(spec)? else {
+        return Ok(Outcome::unfinished(Unfinished::Slow));
+    };
     let valid_to = context.now + TOKEN_LIFETIME;
     let key_arn = permit.key().arn();
     let token = ImportToken::new(key_arn, algorithm, valid_to, &pair.private_pkcs8);

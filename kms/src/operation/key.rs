@@ -13,7 +13,9 @@ use crate::protocol::{OperationName, Response as _, request};
 use crate::state::Change;
 
 use super::marker::Listing;
-use super::{Context, Names, Outcome, custom_key_store, key_policy, metadata, tag, usage};
+use super::{
+    Context, Names, Outcome, Unfinished, custom_key_store, key_policy, metadata, tag, usage,
+};
 
 /// How many keys a page has unless the request says.
 const DEFAULT_PAGE: usize = 100;
@@ -67,8 +69,10 @@ pub(super) fn create_key(
         )?),
         (_, Some(pair_spec)) => match context.prepared.take() {
             None => {
-                let prepared = PreparedKeyPair::generate(pair_spec, context.key_pairs)?;
-                return Ok(Outcome::prepared(prepared));
+                return Ok(Outcome::unfinished(match context.key_pair(pair_spec)? {
+                    Some(pair) => Unfinished::Prepared(PreparedKeyPair::new(pair_spec, pair)),
+                    None => Unfinished::Slow,
+                }));
             }
             Some(prepared) => Some(Material::of_pair(spec, usage, prepared.of(pair_spec)?)?),
         },
@@ -190,13 +194,6 @@ fn usage(request: &request::CreateKey<'_>, spec: KeySpec) -> Result<KeyUsage, Km
 /// The key pair that a key of this spec is, if it takes long to make one.
 fn slow_key_pair(spec: KeySpec) -> Option<KeyPairSpec> {
     KeyPairSpec::from_name(spec.as_str()).filter(|spec| key_pair::is_slow(*spec))
-}
-
-/// Whether CreateKey has a key pair to make that takes long.
-pub(crate) fn asks_for_slow_key_pair(request: &request::CreateKey<'_>) -> bool {
-    let spec = request.key_spec.or(request.customer_master_key_spec);
-    let made_here = matches!(request.origin, None | Some(Origin::AwsKms));
-    made_here && spec.and_then(slow_key_pair).is_some()
 }
 
 /// Lets pass what this version can make: all but SM2, which AWS offers in its China regions only.

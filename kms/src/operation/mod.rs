@@ -43,10 +43,11 @@ use crate::authentication::Caller;
 use crate::call::Call;
 use crate::engine::EngineConfig;
 use crate::error::KmsError;
-use crate::key_pair::{KeyPairSource, PreparedKeyPair};
+use crate::key_pair::{self, KeyPair, KeyPairSource, PreparedKeyPair};
 use crate::last_usage::UsedKeys;
 use crate::name::AccountId;
 use crate::permit::{Action, Asking, Conditions, Permit, Resource, Shown, authorize};
+use crate::protocol::spec::KeyPairSpec;
 use crate::protocol::{Request, Response};
 use crate::state::{Change, State};
 
@@ -62,18 +63,40 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a EngineConfig,
     pub(crate) verifier: &'a Verifier,
     pub(crate) key_pairs: &'a dyn KeyPairSource,
+    /// Whether this is a place for what takes long.
+    pub(crate) may_take_long: bool,
     pub(crate) prepared: Option<PreparedKeyPair>,
     pub(crate) event: &'a mut Event,
     /// The keys that the caller was permitted to use.
     pub(crate) used: UsedKeys,
 }
 
-/// What an operation comes to: the body of the answer, and what is to be stored first; or what
-/// was prepared for the step that does the rest.
+impl Context<'_> {
+    /// A new key pair; none if it takes long to make one, none is ready, and this is no place for
+    /// that.
+    fn key_pair(&self, spec: KeyPairSpec) -> Result<Option<KeyPair>, KmsError> {
+        if self.may_take_long || !key_pair::is_slow(spec) {
+            self.key_pairs.generate(spec).map(Some)
+        } else {
+            Ok(self.key_pairs.ready(spec))
+        }
+    }
+}
+
+/// What an operation comes to: the body of the answer, and what is to be stored first; or why
+/// there is no answer yet.
 pub(crate) struct Outcome {
     pub(crate) body: Zeroizing<Vec<u8>>,
     pub(crate) changes: Vec<Change>,
-    pub(crate) prepared: Option<PreparedKeyPair>,
+    pub(crate) unfinished: Option<Unfinished>,
+}
+
+/// What is left to be done by another step.
+pub(crate) enum Unfinished {
+    /// All of it, where it may take long.
+    Slow,
+    /// The rest, which changes something, with what took long to make.
+    Prepared(PreparedKeyPair),
 }
 
 impl Outcome {
@@ -82,7 +105,7 @@ impl Outcome {
         Self {
             body: response.body(),
             changes: Vec::new(),
-            prepared: None,
+            unfinished: None,
         }
     }
 
@@ -96,7 +119,7 @@ impl Outcome {
         Self {
             body,
             changes,
-            prepared: None,
+            unfinished: None,
         }
     }
 
@@ -105,12 +128,11 @@ impl Outcome {
         Self::changes(Zeroizing::new(Vec::new()), changes)
     }
 
-    /// Not an answer yet, but what took long to make for one that changes something.
-    fn prepared(prepared: PreparedKeyPair) -> Self {
+    /// No answer yet.
+    fn unfinished(unfinished: Unfinished) -> Self {
         Self {
-            body: Zeroizing::new(Vec::new()),
-            changes: Vec::new(),
-            prepared: Some(prepared),
+            unfinished: Some(unfinished),
+            ..Self::void(Vec::new())
         }
     }
 }

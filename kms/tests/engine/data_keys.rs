@@ -1,6 +1,14 @@
 //! Data keys, data key pairs, random bytes.
 
-use kms::engine::Route;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+
+use attestation::{Verifier, VerifyOptions};
+use kms::KmsError;
+use kms::engine::Step;
+use kms::key_pair::{AwsLcKeyPairs, KeyPair, KeyPairSource, is_slow};
+use kms::protocol::spec::KeyPairSpec;
 use serde_json::{Value, json};
 
 use crate::server::{Client, Server, as_call, base64, blob, key_arn, signed};
@@ -198,53 +206,87 @@ fn random_bytes_need_a_number() {
         );
 }
 
+/// A source that makes what takes long only once it is told that it may, and has one pair ready.
+struct OneReady {
+    ready: Mutex<Option<KeyPair>>,
+    may_take_long: AtomicBool,
+}
+
+impl KeyPairSource for OneReady {
+    fn generate(&self, spec: KeyPairSpec) -> Result<KeyPair, KmsError> {
+        assert!(!is_slow(spec) || self.may_take_long.load(Relaxed), "{spec}");
+        AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256)
+    }
+
+    fn ready(&self, spec: KeyPairSpec) -> Option<KeyPair> {
+        assert!(is_slow(spec), "{spec}");
+        self.ready.lock().unwrap().take()
+    }
+}
+
 #[test]
-fn calls_are_routed_by_what_they_cost_and_change() {
-    let server = Server::new();
-    let route_of = |operation: &str, body: &str| {
-        let request = signed(&Client::of("alice"), operation, body.as_bytes(), server.now);
-        server.engine.route(&as_call(&request))
+fn what_takes_long_is_given_out_if_it_is_ready_and_else_made_aside() {
+    let source = Arc::new(OneReady {
+        ready: Mutex::default(),
+        may_take_long: AtomicBool::new(false),
+    });
+    let verifier = Verifier::new(Vec::new(), VerifyOptions::default());
+    let mut server = Server::with(verifier, Arc::<OneReady>::clone(&source), 1);
+    let id = server.create_key();
+    let mut step = |name: &str, operation: &str, body: &str, slowly: bool| {
+        source.may_take_long.store(slowly, Relaxed);
+        let request = signed(&Client::of(name), operation, body.as_bytes(), server.now);
+        let (engine, call) = (&server.engine, as_call(&request));
+        let random = &mut server.random;
+        match slowly {
+            false => engine.step(&server.state, &call, server.now, random),
+            true => engine.step_slowly(&server.state, &call, server.now, random),
+        }
     };
-    let route = |operation: &str, body: Value| route_of(operation, &body.to_string());
     for spec in ["RSA_2048", "RSA_3072", "RSA_4096"] {
-        let body = json!({"KeyId": "alias/a", "KeyPairSpec": spec});
-        assert_eq!(route("GenerateDataKeyPair", body.clone()), Route::Slow);
-        assert_eq!(
-            route("GenerateDataKeyPairWithoutPlaintext", body.clone()),
-            Route::Slow
+        let pair = json!({"KeyId": id, "KeyPairSpec": spec}).to_string();
+        let key = json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY"}).to_string();
+        let old_key = json!({"CustomerMasterKeySpec": spec, "KeyUsage": "SIGN_VERIFY"}).to_string();
+        // No spelling of the same request gets around it.
+        let twice = format!(
+            r#"{{"KeyId": "{id}", "KeyPairSpec": "ECC_NIST_P256", "KeyPairSpec": "{spec}"}}"#
         );
-        assert_eq!(route("GenerateDataKey", body), Route::Read);
-    }
-    let body = json!({"KeyId": "alias/a", "KeyPairSpec": "ECC_NIST_P256"});
-    assert_eq!(route("GenerateDataKeyPair", body), Route::Read);
-    for body in [
-        r#"{"KeyId": "a", "KeyPairSpec": "ECC_NIST_P256", "KeyPairSpec": "RSA_4096"}"#,
-        r#"{"KeyId": "a", "KeyPairSpec": "\u0052SA_4096"}"#,
-    ] {
-        assert_eq!(route_of("GenerateDataKeyPair", body), Route::Slow, "{body}");
-    }
-    for spec in ["RSA_2048", "RSA_3072", "RSA_4096"] {
-        let body = json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY"});
-        assert_eq!(route("CreateKey", body), Route::Slow);
-        let body = json!({"CustomerMasterKeySpec": spec, "KeyUsage": "SIGN_VERIFY"});
-        assert_eq!(route("CreateKey", body), Route::Slow);
+        for (operation, body, changes) in [
+            ("GenerateDataKeyPair", &pair, false),
+            ("GenerateDataKeyPair", &twice, false),
+            ("GenerateDataKeyPairWithoutPlaintext", &pair, false),
+            ("CreateKey", &key, true),
+            ("CreateKey", &old_key, true),
+        ] {
+            let first = step("alice", operation, body, false);
+            assert!(matches!(first, Step::Slow(_)), "{operation} {body}");
+            let made = AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256).unwrap();
+            *source.ready.lock().unwrap() = Some(made);
+            for answer in [
+                step("alice", operation, body, true),
+                step("alice", operation, body, false),
+            ] {
+                match answer {
+                    Step::Prepared(..) => assert!(changes, "{operation}"),
+                    Step::Reply(reply) => {
+                        assert!(!changes, "{operation}");
+                        assert_eq!(reply.response.status.as_u16(), 200);
+                    }
+                    Step::Slow(_) | Step::Commit(..) => panic!("{operation} {body}"),
+                }
+            }
+            assert!(source.ready.lock().unwrap().is_none(), "given out once");
+            // Who may not have one does not get as far.
+            let refused = step("nobody", operation, body, false);
+            assert!(matches!(refused, Step::Reply(_)), "{operation}");
+        }
+        let dry = json!({"KeyId": id, "KeyPairSpec": spec, "DryRun": true}).to_string();
+        let dry = step("alice", "GenerateDataKeyPair", &dry, false);
+        assert!(matches!(dry, Step::Reply(_)));
         // No material is made for it.
-        let body = json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"});
-        assert_eq!(route("CreateKey", body), Route::Write);
-    }
-    for spec in ["ECC_NIST_P521", "ML_DSA_87", "ML_KEM_1024", "HMAC_512"] {
-        assert_eq!(route("CreateKey", json!({"KeySpec": spec})), Route::Write);
-    }
-    for operation in [
-        "CreateKey",
-        "EnableKey",
-        "DeleteAlias",
-        "ScheduleKeyDeletion",
-    ] {
-        assert_eq!(route(operation, json!({})), Route::Write);
-    }
-    for operation in ["Decrypt", "ListKeys", "NoSuchOperation", "Sign"] {
-        assert_eq!(route(operation, json!({})), Route::Read);
+        let external = json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"});
+        let external = step("alice", "CreateKey", &external.to_string(), false);
+        assert!(matches!(external, Step::Commit(..)));
     }
 }
 

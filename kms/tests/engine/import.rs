@@ -795,15 +795,20 @@ fn the_audit_trail_has_nothing_of_it_and_its_keys_are_made_aside() {
         assert!(!line.contains("mportToken") && !line.contains("ncryptedKeyMaterial"));
         assert!(!line.contains(&base64(MATERIAL)) && !line.contains(&hex::encode(MATERIAL)));
     }
-    let body = json!({"KeyId": id}).to_string();
+    let body = json!({
+        "KeyId": id, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048",
+    })
+    .to_string();
     let request = crate::server::signed(
         &Client::of("alice"),
         "GetParametersForImport",
         body.as_bytes(),
         server.now,
     );
-    let route = server.engine.route(&crate::server::as_call(&request));
-    assert_eq!(route, kms::engine::Route::Slow);
+    let call = crate::server::as_call(&request);
+    let random = &mut server.random;
+    let step = server.engine.step(&server.state, &call, server.now, random);
+    assert!(matches!(step, kms::engine::Step::Slow(_)));
 }
 
 #[test]

@@ -219,12 +219,18 @@ fn a_slow_key_pair_is_made_once_and_not_by_the_writer() {
     let call = as_call(&request);
     let random = &mut server.random;
     let step = server.engine.step(&server.state, &call, START, random);
-    let Step::Prepared(prepared, reply) = step else {
+    let Step::Slow(reply) = step else {
         panic!("an RSA key pair takes long to make");
     };
     let error = KmsError::Throttling;
     let failed = reply.fail(&error);
     assert_eq!(failed.response.status.as_u16(), 400);
+    let step = server
+        .engine
+        .step_slowly(&server.state, &call, START, random);
+    let Step::Prepared(prepared, _) = step else {
+        panic!("it is the writer that makes keys");
+    };
 
     // What was prepared is no permit, nor good for another call.
     let nobody = signed(&Client::of("nobody"), "CreateKey", body.as_bytes(), START);
@@ -236,9 +242,11 @@ fn a_slow_key_pair_is_made_once_and_not_by_the_writer() {
     };
     assert_eq!(reply.response.status.as_u16(), 400);
 
-    let Step::Prepared(prepared, _) = server.engine.step(&server.state, &call, START, random)
-    else {
-        panic!("an RSA key pair takes long to make");
+    let step = server
+        .engine
+        .step_slowly(&server.state, &call, START, random);
+    let Step::Prepared(prepared, _) = step else {
+        panic!("it is the writer that makes keys");
     };
     let larger = json!({"KeySpec": "RSA_3072", "KeyUsage": "SIGN_VERIFY"}).to_string();
     let other = signed(&Client::of("alice"), "CreateKey", larger.as_bytes(), START);

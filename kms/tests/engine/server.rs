@@ -11,7 +11,7 @@ use aws_sigv4::sign::v4;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kms::Call;
-use kms::engine::{Engine, EngineConfig, Reply, Route, Step};
+use kms::engine::{Engine, EngineConfig, Reply, Step};
 use kms::key_pair::{AwsLcKeyPairs, KeyPairSource};
 use kms::name::AccountId;
 use kms::principal::{Access, AccessKey, Principal};
@@ -267,29 +267,22 @@ impl Server {
     /// A call as it comes from the network.
     pub(crate) fn send(&mut self, request: &http::Request<Vec<u8>>) -> Answer {
         let call = as_call(request);
-        let route = self.engine.route(&call);
         let (engine, random) = (&self.engine, &mut self.random);
-        let (step, may_change) = match engine.step(&self.state, &call, self.now, random) {
-            Step::Prepared(prepared, _) => {
-                assert_eq!(
-                    route,
-                    Route::Slow,
-                    "what takes long must not hold up the writer"
-                );
-                let step = engine.resume(&self.state, &call, prepared, self.now, random);
-                (step, true)
-            }
-            step => (step, route == Route::Write),
-        };
+        let mut step = engine.step(&self.state, &call, self.now, random);
+        if let Step::Slow(_) = step {
+            step = engine.step_slowly(&self.state, &call, self.now, random);
+        }
+        if let Step::Prepared(prepared, _) = step {
+            step = engine.resume(&self.state, &call, prepared, self.now, random);
+        }
         let reply = match step {
             Step::Reply(reply) => reply,
             Step::Commit(changes, reply) => {
-                assert!(may_change, "only the writer may change something");
                 assert!(!changes.is_empty());
                 self.commit(changes);
                 reply
             }
-            Step::Prepared(..) => panic!("prepared twice"),
+            Step::Slow(_) | Step::Prepared(..) => panic!("no step of it is the last"),
         };
         self.note(reply)
     }

@@ -1,0 +1,384 @@
+//! RSA key pairs made ahead, in idle time.
+//!
+//! An RSA key pair takes from a tenth of a second to some seconds to make. So one thread, of the
+//! lowest priority, makes a few of those sizes that calls ask for before they do, and a call that
+//! finds one ready is answered at once. Nothing is made of a size that nobody has asked for. Each
+//! time none is ready the stock of that size may grow to twice what it was, up to the limit in the
+//! settings; and what nobody has asked for in an hour is thrown away.
+//!
+//! What is kept here is as secret as any key: it leaves only by being given out, once, and is wiped
+//! when it is dropped. It ends with the engine that it was made for.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kms::KmsError;
+use kms::key_pair::{KeyPair, KeyPairSource};
+use kms::protocol::spec::KeyPairSpec;
+
+use crate::config::Limits;
+use crate::counters::{Counters, add};
+
+/// How long key pairs are kept that nobody asks for.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// The lowest priority that there is: such a thread works when hardly any other wants to.
+const IDLE_PRIORITY: i32 = 19;
+
+/// A source of key pairs that has some made ahead.
+pub(crate) struct KeyPairsAhead<S>(Arc<Shared<S>>);
+
+/// What it shares with the thread that makes them.
+struct Shared<S> {
+    source: S,
+    stock: Mutex<Stock>,
+    /// The stock has changed so that there may be something to do.
+    changed: Condvar,
+    counters: Arc<Counters>,
+}
+
+impl<S: KeyPairSource + 'static> KeyPairsAhead<S> {
+    /// One that makes them from another source.
+    pub(crate) fn new(source: S, limits: &Limits, counters: Arc<Counters>) -> Self {
+        let shared = Arc::new(Shared {
+            source,
+            stock: Mutex::new(Stock::new(limits.key_pairs_ahead)),
+            changed: Condvar::new(),
+            counters,
+        });
+        if limits.key_pairs_ahead > 0 {
+            let shared = Arc::clone(&shared);
+            // Without it, calls wait for their key pairs.
+            let _ = thread::Builder::new()
+                .name("key-pairs-ahead".to_owned())
+                .spawn(move || shared.make_ahead());
+        }
+        Self(shared)
+    }
+}
+
+impl<S: KeyPairSource> KeyPairSource for KeyPairsAhead<S> {
+    fn generate(&self, spec: KeyPairSpec) -> Result<KeyPair, KmsError> {
+        self.0.source.generate(spec)
+    }
+
+    fn ready(&self, spec: KeyPairSpec) -> Option<KeyPair> {
+        let pair = self.0.stock().take(spec, Instant::now());
+        self.0.changed.notify_one();
+        let counter: &AtomicU64 = match pair {
+            Some(_) => &self.0.counters.key_pairs_ready,
+            None => &self.0.counters.key_pairs_not_ready,
+        };
+        add(counter, 1);
+        pair
+    }
+}
+
+impl<S> Drop for KeyPairsAhead<S> {
+    /// The thread ends once it has made what it is about to make; nobody waits for it.
+    fn drop(&mut self) {
+        self.0.stock().end();
+        self.0.changed.notify_one();
+    }
+}
+
+impl<S> Shared<S> {
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: KeyPairSource> Shared<S> {
+    fn make_ahead(&self) {
+        // On Linux each thread has a priority of its own.
+        let _ = rustix::process::nice(IDLE_PRIORITY);
+        let mut stock = self.stock();
+        while !stock.over {
+            stock.clear_out(Instant::now());
+            if let Some(spec) = stock.lacks() {
+                drop(stock);
+                let made = self.source.generate(spec);
+                stock = self.stock();
+                match made {
+                    Ok(pair) => stock.put(spec, pair),
+                    Err(_) => stock.give_up(spec),
+                }
+            } else {
+                let waited = self.changed.wait_timeout(stock, KEPT);
+                stock = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+}
+
+/// What is ready, and how much of it there should be.
+struct Stock {
+    /// Of each spec, at most.
+    most: usize,
+    shelves: BTreeMap<KeyPairSpec, Shelf>,
+    over: bool,
+}
+
+/// Key pairs of one spec.
+struct Shelf {
+    ready: Vec<KeyPair>,
+    /// How many there should be.
+    wanted: usize,
+    /// When somebody asked for one last.
+    asked: Instant,
+}
+
+impl Stock {
+    const fn new(most: usize) -> Self {
+        Self {
+            most,
+            shelves: BTreeMap::new(),
+            over: false,
+        }
+    }
+
+    /// One for a caller, if there is one; else there will be more from now on.
+    fn take(&mut self, spec: KeyPairSpec, now: Instant) -> Option<KeyPair> {
+        if self.most == 0 || self.over {
+            return None;
+        }
+        let shelf = self.shelves.entry(spec).or_insert_with(|| Shelf {
+            ready: Vec::new(),
+            wanted: 0,
+            asked: now,
+        });
+        shelf.asked = now;
+        let pair = shelf.ready.pop();
+        if pair.is_none() {
+            shelf.wanted = (2 * shelf.wanted).clamp(1, self.most);
+        }
+        pair
+    }
+
+    /// What to make next: that of which there is least.
+    fn lacks(&self) -> Option<KeyPairSpec> {
+        let lacking = self
+            .shelves
+            .iter()
+            .filter(|(_, shelf)| shelf.ready.len() < shelf.wanted);
+        let least = lacking.min_by_key(|(_, shelf)| shelf.ready.len());
+        least.map(|(spec, _)| *spec)
+    }
+
+    /// Takes in one that was made, if it is still wanted.
+    fn put(&mut self, spec: KeyPairSpec, pair: KeyPair) {
+        if let Some(shelf) = self.shelves.get_mut(&spec)
+            && shelf.ready.len() < shelf.wanted
+        {
+            shelf.ready.push(pair);
+        }
+    }
+
+    /// Makes no more of a spec that can't be made, until somebody asks again.
+    fn give_up(&mut self, spec: KeyPairSpec) {
+        self.shelves.remove(&spec);
+    }
+
+    /// Throws away what nobody has asked for in a long time.
+    fn clear_out(&mut self, now: Instant) {
+        self.shelves
+            .retain(|_, shelf| now.saturating_duration_since(shelf.asked) < KEPT);
+    }
+
+    /// Throws away everything, for good.
+    fn end(&mut self) {
+        self.over = true;
+        self.shelves.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::counters::get;
+
+    const SMALL: KeyPairSpec = KeyPairSpec::Rsa2048;
+    const LARGE: KeyPairSpec = KeyPairSpec::Rsa4096;
+
+    /// A "key pair" with a number.
+    fn pair(number: u8) -> KeyPair {
+        KeyPair {
+            private_pkcs8: Zeroizing::new(vec![number]),
+            public_spki: vec![number],
+        }
+    }
+
+    /// Makes all that a stock lacks, and says how much of each spec that was.
+    fn fill(stock: &mut Stock) -> (usize, usize) {
+        let mut made = (0, 0);
+        while let Some(spec) = stock.lacks() {
+            match spec {
+                SMALL => made.0 += 1,
+                _ => made.1 += 1,
+            }
+            stock.put(spec, pair(0));
+        }
+        made
+    }
+
+    #[test]
+    fn what_is_asked_for_is_made_and_the_more_the_more_often_it_lacks() {
+        let now = Instant::now();
+        let mut stock = Stock::new(5);
+        assert_eq!(fill(&mut stock), (0, 0), "nobody has asked");
+        for (grown, expected) in [1, 2, 4, 5, 5].into_iter().enumerate() {
+            assert!(stock.take(SMALL, now).is_none(), "{grown}");
+            assert_eq!(fill(&mut stock), (expected, 0), "{grown}");
+            for _ in 0..expected {
+                assert!(stock.take(SMALL, now).is_some());
+            }
+        }
+        // As many again, and no more.
+        assert_eq!(fill(&mut stock), (5, 0));
+        assert!(stock.take(LARGE, now).is_none());
+        assert_eq!(fill(&mut stock), (0, 1));
+    }
+
+    #[test]
+    fn what_there_is_least_of_comes_first() {
+        let now = Instant::now();
+        let mut stock = Stock::new(2);
+        for _ in 0..2 {
+            assert!(stock.take(SMALL, now).is_none());
+        }
+        stock.put(SMALL, pair(1));
+        assert!(stock.take(LARGE, now).is_none());
+        assert_eq!(stock.lacks(), Some(LARGE));
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_thrown_away() {
+        let now = Instant::now();
+        let mut stock = Stock::new(4);
+        for spec in [SMALL, LARGE] {
+            assert!(stock.take(spec, now).is_none());
+        }
+        fill(&mut stock);
+        stock.clear_out(now + KEPT / 2);
+        assert!(stock.take(SMALL, now + KEPT / 2).is_some());
+        stock.clear_out(now + KEPT);
+        assert_eq!(fill(&mut stock), (1, 0), "only that which was asked for");
+        assert!(stock.take(LARGE, now + KEPT).is_none());
+    }
+
+    #[test]
+    fn nothing_is_kept_where_nothing_may_be_kept() {
+        let mut none = Stock::new(0);
+        let mut over = Stock::new(4);
+        over.take(SMALL, Instant::now());
+        over.end();
+        for stock in [&mut none, &mut over] {
+            stock.put(SMALL, pair(1));
+            assert!(stock.take(SMALL, Instant::now()).is_none());
+            assert_eq!(stock.lacks(), None);
+            assert!(stock.shelves.is_empty());
+        }
+    }
+
+    /// Counts what it makes, says what it begins, and waits until it is told to go on.
+    struct Told {
+        begun: Sender<KeyPairSpec>,
+        go_on: Mutex<Receiver<u8>>,
+    }
+
+    impl KeyPairSource for Told {
+        fn generate(&self, spec: KeyPairSpec) -> Result<KeyPair, KmsError> {
+            self.begun.send(spec).unwrap();
+            let number = self.go_on.lock().unwrap().recv();
+            number
+                .map(pair)
+                .map_err(|_| KmsError::KmsInternal("".into()))
+        }
+    }
+
+    struct Test {
+        ahead: KeyPairsAhead<Told>,
+        begun: Receiver<KeyPairSpec>,
+        go_on: Sender<u8>,
+        counters: Arc<Counters>,
+    }
+
+    fn ahead(key_pairs_ahead: usize) -> Test {
+        let (begin, begun) = channel();
+        let (go_on, told) = channel();
+        let source = Told {
+            begun: begin,
+            go_on: Mutex::new(told),
+        };
+        let limits = Limits {
+            key_pairs_ahead,
+            ..Limits::default()
+        };
+        let counters = Arc::new(Counters::default());
+        Test {
+            ahead: KeyPairsAhead::new(source, &limits, Arc::clone(&counters)),
+            begun,
+            go_on,
+            counters,
+        }
+    }
+
+    #[test]
+    fn each_is_given_out_once_and_another_made_in_its_place() {
+        let test = ahead(3);
+        for _ in 0..3 {
+            assert!(test.ahead.ready(SMALL).is_none());
+        }
+        let mut given = HashSet::new();
+        for number in 0..50 {
+            assert_eq!(test.begun.recv().unwrap(), SMALL);
+            test.go_on.send(number).unwrap();
+            // With two left it begins the third, with three none: it is in the middle of one.
+            if number >= 2 {
+                let pair = loop {
+                    match test.ahead.ready(SMALL) {
+                        Some(pair) => break pair,
+                        None => thread::yield_now(),
+                    }
+                };
+                assert!(given.insert(pair.private_pkcs8[0]), "given out twice");
+            }
+        }
+        assert_eq!(given.len(), 48);
+        assert_eq!(get(&test.counters.key_pairs_ready), 48);
+        assert!(get(&test.counters.key_pairs_not_ready) >= 3);
+    }
+
+    #[test]
+    fn its_end_waits_for_nothing_and_leaves_nothing() {
+        let test = ahead(3);
+        assert!(test.ahead.ready(LARGE).is_none());
+        test.begun.recv().unwrap();
+        let shared = Arc::downgrade(&test.ahead.0);
+        // One is being made.
+        drop(test.ahead);
+        let left = shared.upgrade().unwrap();
+        test.go_on.send(1).unwrap();
+        while Arc::strong_count(&left) > 1 {
+            thread::yield_now();
+        }
+        assert!(left.stock().shelves.is_empty());
+        assert!(test.begun.try_recv().is_err(), "made another one");
+    }
+
+    #[test]
+    fn without_a_stock_nothing_is_made_ahead() {
+        let test = ahead(0);
+        assert!(test.ahead.ready(SMALL).is_none());
+        assert_eq!(Arc::strong_count(&test.ahead.0), 1);
+        assert!(test.begun.try_recv().is_err());
+    }
+}
