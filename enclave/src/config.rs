@@ -247,10 +247,13 @@ pub struct Limits {
     /// Bytes of an over-large body that are read and thrown away so that the client, which is
     /// still sending, gets to see the answer.
     pub discard_bytes: usize,
-    /// Requests in work at the same time; further ones wait.
+    /// Requests in work at the same time; as many may wait.
     pub requests: usize,
     /// Those of them with a body above 64 KiB.
     pub large_bodies: usize,
+    /// How long calls may wait for their turn when more come than can be answered; beyond,
+    /// ThrottlingException.
+    pub wait_milliseconds: u64,
     /// Time from the first byte of a request's head to its last, and for a TLS handshake.
     pub header_milliseconds: u64,
     /// Time from the end of a request's head to the end of its body.
@@ -293,6 +296,7 @@ impl Default for Limits {
             discard_bytes: 16 * 1024 * 1024,
             requests: 2048,
             large_bodies: 64,
+            wait_milliseconds: 250,
             header_milliseconds: 15_000,
             body_milliseconds: 30_000,
             idle_milliseconds: 75_000,
@@ -300,7 +304,7 @@ impl Default for Limits {
             commit_queue: 4096,
             key_generation_threads: processors.div_ceil(2),
             key_generation_queue: 64,
-            key_generation_milliseconds: 20_000,
+            key_generation_milliseconds: 5_000,
             key_pairs_ahead: 8,
             documents: 4,
             documents_per_second: 20,
@@ -321,6 +325,10 @@ impl Limits {
 
     pub(crate) fn idle_time(&self) -> Duration {
         Duration::from_millis(self.idle_milliseconds)
+    }
+
+    pub(crate) fn wait_time(&self) -> Duration {
+        Duration::from_millis(self.wait_milliseconds)
     }
 
     pub(crate) fn commit_time(&self) -> Duration {

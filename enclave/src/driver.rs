@@ -16,7 +16,7 @@ use kms::engine::{Engine, Reply, Response, Step};
 use kms::key_pair::PreparedKeyPair;
 use kms::state::State;
 use kms::{Call, KmsError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::timeout;
 
@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::counters::Counters;
 use crate::http::WholeBody;
+use crate::places::Places;
 use crate::random::Random;
 use crate::writer::{Current, Waiting};
 
@@ -36,6 +37,8 @@ pub(crate) struct Received {
     /// Whether it came over TLS.
     pub(crate) is_encrypted: bool,
     pub(crate) body: WholeBody,
+    /// How long it waited for a thread after it had arrived.
+    pub(crate) waited: Duration,
 }
 
 impl Received {
@@ -123,34 +126,10 @@ impl Stepper {
 pub(crate) struct Driver {
     stepper: Arc<Stepper>,
     writer: mpsc::Sender<Waiting>,
+    wait_time: Duration,
     commit_time: Duration,
-    key_generation: KeyGeneration,
-}
-
-/// Places on the threads that make RSA key pairs, and before them.
-struct KeyGeneration {
-    threads: Arc<Semaphore>,
-    queue: Semaphore,
-    time: Duration,
-}
-
-impl KeyGeneration {
-    fn new(limits: &Limits) -> Self {
-        let threads = limits.key_generation_threads.max(1);
-        Self {
-            threads: Arc::new(Semaphore::new(threads)),
-            queue: Semaphore::new(limits.key_generation_queue),
-            time: limits.key_generation_time(),
-        }
-    }
-
-    /// A thread to work on, once there is one; none if too many calls wait already, or in time
-    /// none becomes free.
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let _in_queue = self.queue.try_acquire().ok()?;
-        let thread = Arc::clone(&self.threads).acquire_owned();
-        timeout(self.time, thread).await.ok()?.ok()
-    }
+    /// On the threads that make RSA key pairs.
+    key_generation: Places,
 }
 
 impl Driver {
@@ -162,8 +141,13 @@ impl Driver {
         Self {
             stepper,
             writer,
+            wait_time: limits.wait_time(),
             commit_time: limits.commit_time(),
-            key_generation: KeyGeneration::new(limits),
+            key_generation: Places::new(
+                limits.key_generation_threads.max(1),
+                limits.key_generation_queue,
+                limits.key_generation_time(),
+            ),
         }
     }
 
@@ -188,6 +172,10 @@ impl Driver {
         if self.counters().clock_wrong.load(Ordering::Relaxed) {
             let error = "The enclave's clock disagrees with its security module's.";
             return self.refuse(&received, &KmsError::KmsInternal(error.into()));
+        }
+        // Before anything is verified, so that it costs little and those behind it get their turn.
+        if received.waited > self.wait_time {
+            return self.refuse(&received, &KmsError::Throttling);
         }
         let this = Arc::clone(self);
         match stepper.step(&self.state(), &received) {
@@ -242,7 +230,7 @@ impl Driver {
     /// Answers a call on a thread where it holds up nobody. The reply that is expected stands in for
     /// the error when there is no such thread.
     async fn answer_slowly(self: Arc<Self>, received: Received, expected: Reply) -> Response {
-        let Some(place) = self.key_generation.place().await else {
+        let Some(place) = self.key_generation.take().await else {
             return self.finish(expected.fail(&KmsError::Throttling));
         };
         let this = Arc::clone(&self);
@@ -506,14 +494,33 @@ mod tests {
     #[tokio::test]
     async fn a_key_pair_that_is_ready_needs_no_thread() {
         let pair = AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256).unwrap();
-        let limits = Limits {
-            key_generation_queue: 0,
-            ..Limits::default()
-        };
-        let driver = driver(OneReady(Mutex::new(Some(pair))), &limits);
+        let driver = driver(OneReady(Mutex::new(Some(pair))), &Limits::default());
         let first = driver.answer(rsa_key_pair()).await;
         assert_eq!(first.status, StatusCode::OK);
         let second = driver.answer(rsa_key_pair()).await;
-        assert_eq!(error(&second), "ThrottlingException");
+        assert_eq!(error(&second), "KMSInternalException");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_has_waited_too_long_is_refused_and_recorded() {
+        let limits = Limits::default();
+        let driver = driver(AwsLcKeyPairs, &limits);
+        let late = limits.wait_time() + Duration::from_millis(1);
+        for (waited, status) in [
+            (late, StatusCode::BAD_REQUEST),
+            (limits.wait_time(), StatusCode::OK),
+        ] {
+            let received = Received {
+                waited,
+                ..call("ListKeys", &json!({}))
+            };
+            let answer = driver.answer(received).await;
+            assert_eq!(answer.status, status);
+            if waited == late {
+                assert_eq!(error(&answer), "ThrottlingException");
+            }
+            assert_eq!(get(&driver.counters().throttled), 1);
+        }
+        assert_eq!(get(&driver.counters().audit_events), 2);
     }
 }

@@ -41,6 +41,7 @@ mod measurement;
 mod nsm;
 mod opening;
 mod operators;
+mod places;
 mod program;
 mod random;
 mod reading;

@@ -2,7 +2,7 @@
 //! security module that does what a test says.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use attestation::nsm::{NsmDescription, PcrState};
 use attestation::{AttestationRequest, Nsm, NsmError, TrustRoot, Verifier, VerifyOptions};
@@ -103,6 +103,7 @@ pub(crate) fn call(operation: &str, body: &Value) -> Received {
         headers,
         is_encrypted: false,
         body: body.into_bytes().into(),
+        waited: Duration::ZERO,
     }
 }
 

@@ -104,7 +104,11 @@ fn broken(what: &str) -> io::Error {
 }
 
 /// The bytes of one signed request, as an AWS SDK would send them.
-fn signed(caller: &Caller, operation: &str, body: &str) -> String {
+///
+/// # Panics
+///
+/// When it can't be signed.
+pub fn signed(caller: &Caller, operation: &str, body: &str) -> String {
     let target = format!("TrentService.{operation}");
     let headers = [
         ("host", caller.authority.as_str()),

@@ -248,6 +248,21 @@ impl Pair {
         self.folder.path().join("data")
     }
 
+    /// The most memory that a side has had, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel does not say.
+    pub fn peak_memory(&mut self, side: Side) -> u64 {
+        let status = format!("/proc/{}/status", self.child(side).id());
+        let status = fs::read_to_string(status).expect("the process runs");
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        let kibibytes: u64 = peak.and_then(|peak| peak.parse().ok()).expect("a peak");
+        kibibytes * 1024
+    }
+
     fn child(&mut self, side: Side) -> &mut Child {
         match side {
             Side::Enclave => &mut self.enclave,

@@ -1,16 +1,16 @@
 //! Reads a request's body: whole, bounded in size and time, and wiped after use.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::config::Limits;
+use crate::places::Places;
 
 /// Bodies up to this size are read without asking; nearly all calls are smaller.
 const SMALL: usize = 64 * 1024;
@@ -57,8 +57,8 @@ pub(crate) struct BodyReader {
     most: usize,
     discard: usize,
     time: Duration,
-    requests: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    requests: Places,
+    large: Places,
 }
 
 impl BodyReader {
@@ -67,8 +67,8 @@ impl BodyReader {
             most: limits.body_bytes,
             discard: limits.discard_bytes,
             time: limits.body_time(),
-            requests: Arc::new(Semaphore::new(limits.requests)),
-            large: Arc::new(Semaphore::new(limits.large_bodies)),
+            requests: Places::new(limits.requests, limits.requests, limits.wait_time()),
+            large: Places::new(limits.large_bodies, limits.requests, limits.wait_time()),
         }
     }
 
@@ -86,7 +86,7 @@ impl BodyReader {
     where
         B: Body<Data: AsRef<[u8]>> + Unpin,
     {
-        let place = self.place(&self.requests).await?;
+        let place = self.requests.take().await.ok_or(BodyError::NoRoom)?;
         timeout(
             self.time,
             self.read_untimed(body, waits_for_permission, place),
@@ -126,7 +126,7 @@ impl BodyReader {
                 return Err(BodyError::TooLarge);
             }
             if length.max(announced) > SMALL && large_place.is_none() {
-                large_place = Some(self.place(&self.large).await?);
+                large_place = Some(self.large.take().await.ok_or(BodyError::NoRoom)?);
             }
             if bytes.capacity() < length {
                 grow(&mut bytes, length.max(announced));
@@ -137,14 +137,6 @@ impl BodyReader {
             bytes,
             _places: [Some(place), large_place],
         })
-    }
-
-    async fn place(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, BodyError> {
-        let place = timeout(self.time / 2, Arc::clone(places).acquire_owned()).await;
-        // The semaphores are never closed.
-        place
-            .map_err(|_| BodyError::NoRoom)?
-            .map_err(|_| BodyError::NoRoom)
     }
 
     async fn throw_away<B>(&self, body: &mut B, mut read: usize)
@@ -219,6 +211,7 @@ mod tests {
     fn limits() -> Limits {
         Limits {
             body_milliseconds: 50,
+            wait_milliseconds: 10,
             ..Limits::default()
         }
     }

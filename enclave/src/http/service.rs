@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode, header};
 use http_body_util::Full;
@@ -46,7 +47,7 @@ impl Service {
         }
     }
 
-    async fn respond(self, request: Request<Incoming>) -> Response {
+    async fn respond(self, request: Request<Incoming>, waited: Duration) -> Response {
         let server = &self.server;
         let (parts, mut body) = request.into_parts();
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
@@ -101,6 +102,7 @@ impl Service {
             // Without it, requests in clear did not come this far.
             is_encrypted: server.tls.is_some(),
             body,
+            waited,
         };
         server.response(match error {
             None => driver.answer(received).await,
@@ -117,9 +119,11 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_work = self.activity.begin();
         let head_only = request.method() == Method::HEAD;
-        let response = self.clone().respond(request);
+        let (this, read) = (self.clone(), Instant::now());
         Box::pin(async move {
-            let mut response = response.await;
+            // A request of HTTP/2 has a task of its own, which waits for its turn too.
+            let waited = this.activity.waited() + read.elapsed();
+            let mut response = this.respond(request, waited).await;
             if head_only {
                 // hyper leaves it out in HTTP/1, but sends it in HTTP/2.
                 *response.body_mut() = Full::default();

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,16 +14,50 @@ pub(crate) struct Wire<S> {
     ahead: Bytes,
     stream: S,
     activity: Arc<Activity>,
+    /// Who is told when there is something to read.
+    bell: Arc<Bell>,
+    bell_waker: Waker,
 }
 
 impl<S> Wire<S> {
     /// Puts `ahead` in front of what `stream` still has.
     pub(crate) fn new(ahead: Bytes, stream: S, activity: Arc<Activity>) -> Self {
+        let bell = Arc::new(Bell {
+            activity: Arc::clone(&activity),
+            task: Mutex::new(Waker::noop().clone()),
+        });
         Self {
             ahead,
             stream,
             activity,
+            bell_waker: Arc::clone(&bell).into(),
+            bell,
         }
+    }
+}
+
+/// Wakes the task that reads, and notes when.
+struct Bell {
+    activity: Arc<Activity>,
+    task: Mutex<Waker>,
+}
+
+impl Bell {
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = self.activity.state();
+        state.rung.get_or_insert_with(Instant::now);
+        drop(state);
+        self.task().wake_by_ref();
     }
 }
 
@@ -34,9 +68,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let mut rung = None;
         if this.ahead.is_empty() {
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            this.bell.task().clone_from(cx.waker());
+            rung = this.activity.state().rung.take();
+            let mut cx = Context::from_waker(&this.bell_waker);
+            ready!(Pin::new(&mut this.stream).poll_read(&mut cx, buffer))?;
             if buffer.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }
@@ -44,7 +82,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             let length = this.ahead.len().min(buffer.remaining());
             buffer.put_slice(&this.ahead.split_to(length));
         }
-        this.activity.received();
+        this.activity.received(rung);
         Poll::Ready(Ok(()))
     }
 }
@@ -89,6 +127,10 @@ struct State {
     head_since: Option<Instant>,
     /// When the last request was answered, or the connection began.
     idle_since: Instant,
+    /// When there was something to read that nobody has read yet.
+    rung: Option<Instant>,
+    /// How long what was read last had waited for that.
+    waited: Duration,
 }
 
 /// How a connection used up its time.
@@ -106,6 +148,8 @@ impl Activity {
             in_work: 0,
             head_since: None,
             idle_since: Instant::now(),
+            rung: None,
+            waited: Duration::ZERO,
         }))
     }
 
@@ -114,11 +158,19 @@ impl Activity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn received(&self) {
+    /// Notes that bytes were read, and when they rang.
+    fn received(&self, rung: Option<Instant>) {
+        let now = Instant::now();
         let mut state = self.state();
+        state.waited = rung.map_or(Duration::ZERO, |rung| now.saturating_duration_since(rung));
         if state.in_work == 0 {
-            state.head_since.get_or_insert_with(Instant::now);
+            state.head_since.get_or_insert(now);
         }
+    }
+
+    /// How long the bytes that were read last had waited for a thread to read them.
+    pub(crate) fn waited(&self) -> Duration {
+        self.state().waited
     }
 
     /// Notes that a request's head is complete; the answer is ready when the result is dropped.
@@ -166,7 +218,9 @@ impl Drop for InWork {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use std::pin::pin;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -184,7 +238,7 @@ mod tests {
         assert_eq!(after(&activity, 30), None);
         assert_eq!(after(&activity, 60), Some(Overdue::Idle));
 
-        activity.received();
+        activity.received(None);
         assert!(activity.is_mid_head());
         assert_eq!(after(&activity, 0), None);
         assert_eq!(after(&activity, 2), Some(Overdue::Head));
@@ -217,5 +271,33 @@ mod tests {
         let mut all = String::new();
         wire.read_to_string(&mut all).await.unwrap();
         assert_eq!(all, "abcdef");
+    }
+
+    #[tokio::test]
+    async fn it_is_known_how_long_bytes_have_waited() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let activity = Arc::new(Activity::new());
+        let mut wire = Wire::new(Bytes::new(), server, Arc::clone(&activity));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut byte = [0];
+        let pause = Duration::from_millis(30);
+        for late in [true, false] {
+            let mut read = pin!(wire.read_exact(&mut byte));
+            if late {
+                assert!(read.as_mut().poll(&mut cx).is_pending());
+                // Before there is something to read, nothing waits.
+                std::thread::sleep(2 * pause);
+            }
+            client.write_all(&[1]).await.unwrap();
+            let written = Instant::now();
+            std::thread::sleep(pause);
+            assert!(read.as_mut().poll(&mut cx).is_ready());
+            let waited = activity.waited();
+            match late {
+                true => assert!(waited >= pause && waited <= written.elapsed() + pause),
+                // It was not asked for before it was there.
+                false => assert_eq!(waited, Duration::ZERO),
+            }
+        }
     }
 }
