@@ -251,6 +251,8 @@ pub struct Limits {
     pub requests: usize,
     /// Those of them with a body above 64 KiB.
     pub large_bodies: usize,
+    /// How often each principal may call.
+    pub request_quotas: RequestQuotas,
     /// How long calls may wait for their turn when more come than can be answered; beyond,
     /// ThrottlingException.
     pub wait_milliseconds: u64,
@@ -296,6 +298,7 @@ impl Default for Limits {
             discard_bytes: 16 * 1024 * 1024,
             requests: 2048,
             large_bodies: 64,
+            request_quotas: RequestQuotas::None,
             wait_milliseconds: 250,
             header_milliseconds: 15_000,
             body_milliseconds: 30_000,
@@ -312,6 +315,16 @@ impl Default for Limits {
             shutdown_milliseconds: 10_000,
         }
     }
+}
+
+/// How often each principal may call.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestQuotas {
+    /// As often as it can be answered.
+    None,
+    /// As often as AWS lets a whole account by default; beyond, ThrottlingException.
+    Aws,
 }
 
 impl Limits {
@@ -419,6 +432,17 @@ mod tests {
         assert!(config.trust.aws && !config.trust.accept_debug);
         assert_eq!(config.trust.max_age_seconds, 300);
         assert_eq!(config.limits.body_bytes, 1024 * 1024);
+        assert_eq!(config.limits.request_quotas, RequestQuotas::None);
+    }
+
+    #[test]
+    fn quotas_are_asked_for_by_name() {
+        let mut settings = settings();
+        settings["limits"] = json!({ "request_quotas": "aws" });
+        let config = read(&settings).unwrap();
+        assert_eq!(config.limits.request_quotas, RequestQuotas::Aws);
+        settings["limits"]["request_quotas"] = json!("azure");
+        assert!(read(&settings).is_err());
     }
 
     #[test]

@@ -96,8 +96,13 @@ impl Stepper {
         })
     }
 
-    /// The same, with what an earlier step of the call prepared.
-    pub(crate) fn resume(&self, state: &State, call: &Received, prepared: PreparedKeyPair) -> Step {
+    /// The same after an earlier step of the call, with what that has prepared.
+    pub(crate) fn resume(
+        &self,
+        state: &State,
+        call: &Received,
+        prepared: Option<PreparedKeyPair>,
+    ) -> Step {
         let now = self.clock.now();
         let mut random = self.random.for_call();
         self.caught(call, || {

@@ -65,8 +65,8 @@ use tokio::task::JoinHandle;
 pub use crate::boot::{init, is_init};
 pub use crate::ceremony::{GENESIS_PATH, UNSEAL_PATH};
 pub use crate::config::{
-    Config, EmulatedNsmConfig, Limits, NsmConfig, Pcr, RootKeyConfig, SimulatedNsmConfig, Tls,
-    Trust,
+    Config, EmulatedNsmConfig, Limits, NsmConfig, Pcr, RequestQuotas, RootKeyConfig,
+    SimulatedNsmConfig, Tls, Trust,
 };
 pub use crate::error::EnclaveError;
 pub use crate::identity::{

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::Task;
 use crate::audit;
 use crate::commit::Fenced;
-use crate::config::RootKeyConfig;
+use crate::config::{RequestQuotas, RootKeyConfig};
 use crate::counters::Counters;
 use crate::driver::{Driver, Stepper};
 use crate::error::EnclaveError;
@@ -109,6 +109,7 @@ impl Serving {
         let key_pairs = KeyPairsAhead::new(AwsLcKeyPairs, &limits, Arc::clone(&counters));
         let mut engine_config = EngineConfig::default();
         engine_config.usage_tracked_since = clock.now();
+        engine_config.aws_request_quotas = limits.request_quotas == RequestQuotas::Aws;
         let holders = operators.as_ref().map(|operators| operators.holders());
         let stepper = Arc::new(Stepper {
             engine: Engine::new(engine_config, verifier, Arc::new(key_pairs)),

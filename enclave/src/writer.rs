@@ -115,11 +115,7 @@ impl Writer {
             if reply.is_closed() {
                 continue;
             }
-            let step = match prepared {
-                None => stepper.step(batch.state(), &call),
-                Some(prepared) => stepper.resume(batch.state(), &call, prepared),
-            };
-            let made = match step {
+            let made = match stepper.resume(batch.state(), &call, prepared) {
                 Step::Reply(made) => made,
                 Step::Commit(changes, made) => {
                     batch.push(changes);

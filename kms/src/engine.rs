@@ -2,7 +2,8 @@
 //!
 //! It does no I/O and never waits. State, time and randomness are arguments; what a call changes
 //! is returned for the edge to commit before the answer leaves ([`Step::Commit`]). The same state,
-//! time and randomness give the same bytes, with exceptions that crypto libraries force on us: two
+//! time and randomness give the same bytes, as long as nobody exceeds a quota, and with exceptions
+//! that crypto libraries force on us: two
 //! behind doors that a test can replace, key pairs ([`KeyPairSource`]) and the sealing for a
 //! recipient (the verifier's backend); and what RSA, ECDSA, ML-DSA and ML-KEM keys draw when they
 //! are used.
@@ -10,7 +11,7 @@
 //! A call travels like this, and may stop at each step with that step's error:
 //!
 //! 1. the operation's name, then whether the body is JSON of the right types;
-//! 2. the caller: Signature Version 4 against the access keys of the state;
+//! 2. the caller: Signature Version 4 against the access keys of the state, and its quota;
 //! 3. the shape: AWS's constraints on each member, then what members say together;
 //! 4. the recipient: an attestation document becomes a recipient's key, or nothing goes on;
 //! 5. the key: id, ARN or alias to a key that exists;
@@ -37,6 +38,7 @@ use crate::key_pair::{KeyPairSource, PreparedKeyPair};
 use crate::last_usage::{Usage, UsedKeys};
 use crate::operation::{self, Context, Outcome, Unfinished};
 use crate::protocol::{OperationName, request, response};
+use crate::quota::RequestQuotas;
 use crate::sigv4::Service;
 use crate::state::{Change, State};
 
@@ -48,6 +50,8 @@ pub struct EngineConfig {
     pub max_aliases_per_key: usize,
     /// When this process began to note the last usage of keys.
     pub usage_tracked_since: Timestamp,
+    /// Whether each principal may call as often as AWS lets an account by default, and no more.
+    pub aws_request_quotas: bool,
 }
 
 impl Default for EngineConfig {
@@ -55,6 +59,7 @@ impl Default for EngineConfig {
         Self {
             max_aliases_per_key: 50,
             usage_tracked_since: Timestamp::default(),
+            aws_request_quotas: false,
         }
     }
 }
@@ -64,6 +69,7 @@ pub struct Engine {
     config: EngineConfig,
     verifier: Verifier,
     key_pairs: Arc<dyn KeyPairSource>,
+    quotas: Option<RequestQuotas>,
 }
 
 /// What a call comes to.
@@ -86,7 +92,7 @@ enum Pass {
     /// Where it may take long.
     Slow,
     /// On the writer, with what took long.
-    Last(PreparedKeyPair),
+    Last(Option<PreparedKeyPair>),
 }
 
 /// The answer to a call, and its record in the audit trail.
@@ -141,6 +147,7 @@ impl Engine {
         key_pairs: Arc<dyn KeyPairSource>,
     ) -> Self {
         Self {
+            quotas: config.aws_request_quotas.then(RequestQuotas::new),
             config,
             verifier,
             key_pairs,
@@ -169,13 +176,14 @@ impl Engine {
         self.step_with(state, call, Pass::Slow, now, random)
     }
 
-    /// Answers a call with what an earlier step of it prepared. It is decided anew: what was
-    /// prepared gives no rights.
+    /// Answers a call again whose first step came to [`Step::Commit`], on the state with all changes
+    /// before it, or to [`Step::Prepared`], with what was prepared. It is decided anew, and what was
+    /// prepared gives no rights; only quotas have counted it already.
     pub fn resume(
         &self,
         state: &State,
         call: &Call<'_>,
-        prepared: PreparedKeyPair,
+        prepared: Option<PreparedKeyPair>,
         now: Timestamp,
         random: &mut dyn CryptoRng,
     ) -> Step {
@@ -252,6 +260,10 @@ impl Engine {
         let caller = authenticate(state, call, Service::Kms, now, event)?;
         let request = request?;
         event.request(&request);
+        if let (Some(quotas), Pass::First) = (&self.quotas, &pass) {
+            let call = (operation, &request);
+            quotas.spend(&caller.principal, &caller.region, call, now)?;
+        }
         let mut context = Context {
             state,
             call,
@@ -264,7 +276,7 @@ impl Engine {
             may_take_long: matches!(pass, Pass::Slow),
             prepared: match pass {
                 Pass::First | Pass::Slow => None,
-                Pass::Last(prepared) => Some(prepared),
+                Pass::Last(prepared) => prepared,
             },
             event,
             used: UsedKeys::default(),

@@ -24,6 +24,7 @@ pub mod permit;
 pub mod policy;
 pub mod principal;
 pub mod protocol;
+mod quota;
 pub mod record;
 mod rotation;
 pub mod seed;

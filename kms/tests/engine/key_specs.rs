@@ -234,9 +234,13 @@ fn a_slow_key_pair_is_made_once_and_not_by_the_writer() {
 
     // What was prepared is no permit, nor good for another call.
     let nobody = signed(&Client::of("nobody"), "CreateKey", body.as_bytes(), START);
-    let step = server
-        .engine
-        .resume(&server.state, &as_call(&nobody), prepared, START, random);
+    let step = server.engine.resume(
+        &server.state,
+        &as_call(&nobody),
+        Some(prepared),
+        START,
+        random,
+    );
     let Step::Reply(reply) = step else {
         panic!("nobody may do that");
     };
@@ -250,9 +254,13 @@ fn a_slow_key_pair_is_made_once_and_not_by_the_writer() {
     };
     let larger = json!({"KeySpec": "RSA_3072", "KeyUsage": "SIGN_VERIFY"}).to_string();
     let other = signed(&Client::of("alice"), "CreateKey", larger.as_bytes(), START);
-    let step = server
-        .engine
-        .resume(&server.state, &as_call(&other), prepared, START, random);
+    let step = server.engine.resume(
+        &server.state,
+        &as_call(&other),
+        Some(prepared),
+        START,
+        random,
+    );
     let Step::Reply(reply) = step else {
         panic!("the key pair is of another spec");
     };

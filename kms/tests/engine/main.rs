@@ -28,6 +28,7 @@ mod macs;
 mod multi_region;
 mod policies;
 mod query;
+mod quotas;
 mod rotation;
 mod rsa_encryption;
 mod server;

@@ -273,7 +273,7 @@ impl Server {
             step = engine.step_slowly(&self.state, &call, self.now, random);
         }
         if let Step::Prepared(prepared, _) = step {
-            step = engine.resume(&self.state, &call, prepared, self.now, random);
+            step = engine.resume(&self.state, &call, Some(prepared), self.now, random);
         }
         let reply = match step {
             Step::Reply(reply) => reply,
