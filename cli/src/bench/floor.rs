@@ -68,11 +68,28 @@ impl Floor {
 
     /// Computes for about this long what the calls of a scenario have to; gives the processor time
     /// of all that, and for how many calls it was.
+    ///
+    /// On as many threads as there are processors: at full speed they are all busy, and two that
+    /// share a core are then slower than one alone.
     pub(super) fn measure(
         &self,
         scenario: Scenario,
         time: Duration,
     ) -> Result<(Duration, u32), Failure> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let measured = std::thread::scope(|scope| {
+            let measure = || self.measure_one(scenario, time).map_err(|e| e.to_string());
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(measure)).collect();
+            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+            joined
+                .map(|measured| measured.unwrap_or_else(|_| Err("a thread panicked".to_owned())))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let calls = measured.iter().map(|(_, calls)| calls).sum();
+        Ok((measured.iter().map(|(used, _)| *used).sum(), calls))
+    }
+
+    fn measure_one(&self, scenario: Scenario, time: Duration) -> Result<(Duration, u32), Failure> {
         let parts = scenario.parts();
         let begun = processor_time()?;
         let batch = match scenario {
