@@ -164,10 +164,10 @@ fn every_message_is_encoded_as_it_always_was() {
 #[test]
 fn the_codes_of_the_metrics_are_pinned() {
     let codes: Vec<u16> = Metric::ALL.iter().map(|metric| metric.code()).collect();
-    assert_eq!(codes, (0..20).collect::<Vec<u16>>());
+    assert_eq!(codes, (0..22).collect::<Vec<u16>>());
     assert_eq!(Metric::Calls.code(), 3);
     assert_eq!(Metric::Sequence.code(), 17);
-    assert_eq!(Metric::ReseedFailures.code(), 19);
+    assert_eq!(Metric::KeyPairsNotReady.code(), 21);
 }
 
 /// A list with more elements than allowed, each of one byte.
