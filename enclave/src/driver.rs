@@ -89,7 +89,7 @@ impl Stepper {
     /// The same for a call that makes a key pair, on a thread where that holds up nobody.
     fn step_slowly(&self, state: &State, call: &Received) -> Step {
         let now = self.clock.now();
-        let mut random = self.random.clone();
+        let mut random = self.random.for_call();
         self.caught(call, || {
             self.engine
                 .step_slowly(state, &call.call(), now, &mut random)
