@@ -9,8 +9,9 @@ pub(crate) struct Digits([u8; 64]);
 impl Digits {
     pub(crate) fn of(bytes: &[u8; 32]) -> Self {
         let mut digits = [b'0'; 64];
-        // There is room for exactly these.
-        let _ = hex::encode_to_slice(bytes, &mut digits);
+        for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+            *pair = [digit(byte >> 4), digit(byte & 0xf)];
+        }
         Self(digits)
     }
 
@@ -18,6 +19,12 @@ impl Digits {
         // Digits are ASCII.
         str::from_utf8(&self.0).unwrap_or_default()
     }
+}
+
+/// The digit of a number below 16. Without a table, it is done for many at once.
+const fn digit(number: u8) -> u8 {
+    let from = if number < 10 { b'0' } else { b'a' - 10 };
+    from.wrapping_add(number)
 }
 
 impl fmt::Display for Digits {

@@ -13,6 +13,7 @@ mod hexadecimal;
 pub mod iam;
 pub mod identity_policy;
 mod import;
+mod json_writer;
 pub mod key;
 pub mod key_pair;
 pub mod last_usage;

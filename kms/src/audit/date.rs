@@ -14,15 +14,37 @@ fn civil(moment: Timestamp) -> DateTime {
 
 /// ISO 8601 to the second: `2022-08-10T22:38:27Z`.
 pub(crate) fn iso8601(moment: Timestamp) -> String {
-    civil(moment).to_string()
+    Iso8601::of(moment).as_str().to_owned()
 }
 
-/// Writes a moment in that form.
-pub(super) fn serialize<S: serde::Serializer>(
-    moment: &Timestamp,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&civil(*moment))
+/// A date in that form.
+pub(super) struct Iso8601([u8; 20]);
+
+impl Iso8601 {
+    pub(super) fn of(moment: Timestamp) -> Self {
+        let date = civil(moment);
+        let [thousands, hundreds, tens, ones] = [1000, 100, 10, 1].map(|unit| {
+            let digit = date.year() / unit % 10;
+            b'0' + digit as u8
+        });
+        let [month, day, hour, minute, second] = [
+            date.month(),
+            date.day(),
+            date.hour(),
+            date.minutes(),
+            date.seconds(),
+        ]
+        .map(|number| [b'0' + number / 10, b'0' + number % 10]);
+        Self([
+            thousands, hundreds, tens, ones, b'-', month[0], month[1], b'-', day[0], day[1], b'T',
+            hour[0], hour[1], b':', minute[0], minute[1], b':', second[0], second[1], b'Z',
+        ])
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        // Digits and signs are ASCII.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// The form of dates inside a response's elements: `Aug 10, 2022, 10:38:27 PM`.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
+use crate::json_writer::Object;
 use crate::name::AccountId;
 use crate::principal::{Principal, PrincipalKind};
 
@@ -23,14 +22,13 @@ pub(super) enum UserIdentity {
     Service(AccountId),
 }
 
-impl Serialize for UserIdentity {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+impl UserIdentity {
+    pub(super) fn write(&self, o: &mut Object<'_>) {
         match self {
             Self::Unknown { access_key_id } => {
-                map.serialize_entry("type", "Unknown")?;
+                o.text("type", "Unknown");
                 if let Some(id) = access_key_id {
-                    map.serialize_entry("accessKeyId", id)?;
+                    o.text("accessKeyId", id);
                 }
             }
             Self::Known {
@@ -43,24 +41,23 @@ impl Serialize for UserIdentity {
                     PrincipalKind::Role(_) => ("Role", None),
                     PrincipalKind::Session(_) => ("AssumedRole", None),
                 };
-                map.serialize_entry("type", kind)?;
-                map.serialize_entry("principalId", &principal.principal_id())?;
-                map.serialize_entry("arn", &**principal.arn())?;
-                map.serialize_entry("accountId", &principal.account())?;
-                map.serialize_entry("accessKeyId", access_key_id)?;
+                o.text("type", kind);
+                o.text("principalId", &principal.principal_id());
+                o.text("arn", principal.arn());
+                o.text("accountId", principal.account().as_str());
+                o.text("accessKeyId", access_key_id);
                 if let Some(name) = user_name {
-                    map.serialize_entry("userName", &**name)?;
+                    o.text("userName", name);
                 }
                 if let Some(context) = iam::session_context(principal) {
-                    map.serialize_entry("sessionContext", &context)?;
+                    o.value("sessionContext", &context);
                 }
             }
             Self::Service(account) => {
-                map.serialize_entry("type", "AWSService")?;
-                map.serialize_entry("accountId", account)?;
-                map.serialize_entry("invokedBy", AWS_INTERNAL)?;
+                o.text("type", "AWSService");
+                o.text("accountId", account.as_str());
+                o.text("invokedBy", AWS_INTERNAL);
             }
         }
-        map.end()
     }
 }

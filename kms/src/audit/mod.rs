@@ -11,15 +11,13 @@ mod date;
 mod elements;
 mod iam;
 mod identity;
+mod line;
 mod object;
 mod parameters;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -44,9 +42,6 @@ use identity::UserIdentity;
 use object::Member;
 pub(crate) use object::Object;
 
-/// The version of CloudTrail's record format.
-const EVENT_VERSION: &str = "1.11";
-
 /// The longest user agent and error message in an event, in bytes, as in CloudTrail.
 const MAX_TEXT_BYTES: usize = 1024;
 
@@ -60,59 +55,30 @@ const UNKNOWN_SOURCE: &str = "unknown";
 /// Who CloudTrail says did what no caller asked for.
 const AWS_INTERNAL: &str = "AWS Internal";
 
-/// The PCRs that AWS records of an attestation document, and the names it gives them. PCR0 is the
-/// image digest.
-const RECORDED_PCRS: [(usize, &str); 6] = [
-    (0, "attestationDocumentEnclaveImageDigest"),
-    (1, "attestationDocumentEnclavePCR1"),
-    (2, "attestationDocumentEnclavePCR2"),
-    (3, "attestationDocumentEnclavePCR3"),
-    (4, "attestationDocumentEnclavePCR4"),
-    (8, "attestationDocumentEnclavePCR8"),
-];
-
-/// How long the line of an ordinary event is, in bytes.
-const USUAL_LINE_BYTES: usize = 1536;
-
-/// One call, as the audit trail records it. It is put into words when it is written, not while
-/// the call waits.
-#[derive(Clone, Debug, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+/// One call, as the audit trail records it. It is put into words once nothing more is known.
+#[derive(Clone, Debug)]
 pub struct Event {
-    event_version: &'static str,
     user_identity: UserIdentity,
-    #[serde(serialize_with = "date::serialize")]
     event_time: Timestamp,
     event_source: &'static str,
     event_name: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     aws_region: Option<Region>,
-    #[serde(rename = "sourceIPAddress")]
     source_ip_address: Cow<'static, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<Cow<'static, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error_message: Option<String>,
-    request_parameters: Option<Object>,
+    /// In JSON already.
+    request_parameters: Option<Vec<u8>>,
     response_elements: Option<Value>,
-    #[serde(skip_serializing_if = "AdditionalEventData::is_empty")]
     additional_event_data: AdditionalEventData,
-    #[serde(rename = "requestID", skip_serializing_if = "Uuid::is_nil")]
+    /// Nil of an event that is not one of a call.
     request_id: Uuid,
-    #[serde(rename = "eventID")]
     event_id: Uuid,
     read_only: bool,
     resources: Vec<Resource>,
     event_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     service_event_details: Option<Value>,
-    management_event: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     recipient_account_id: Option<AccountId>,
-    event_category: &'static str,
-    #[serde(skip)]
     attested: Option<bool>,
 }
 
@@ -136,19 +102,6 @@ struct Resource {
 }
 
 impl Event {
-    /// No line is longer than this, whatever was called.
-    pub const MAX_LINE_BYTES: usize = 32 * 1024;
-
-    /// The event as one line of JSON, without a line break at its end or anywhere else.
-    pub fn to_json_line(&self) -> String {
-        let mut line = Vec::with_capacity(USUAL_LINE_BYTES);
-        // Strings, numbers and maps with text keys: there is nothing in it that JSON can't hold.
-        match serde_json::to_writer(&mut line, self) {
-            Ok(()) => String::from_utf8(line).unwrap_or_default(),
-            Err(_) => String::new(),
-        }
-    }
-
     /// Says which of the events of one run of the enclave this is. Numbers that are missing show
     /// events that are missing, whoever lost them.
     pub fn number(&mut self, boot_id: &Arc<str>, number: u64) {
@@ -237,7 +190,6 @@ impl Event {
 
     fn empty(now: Timestamp, random: &mut dyn CryptoRng) -> Self {
         Self {
-            event_version: EVENT_VERSION,
             user_identity: UserIdentity::Unknown {
                 access_key_id: None,
             },
@@ -258,9 +210,7 @@ impl Event {
             resources: Vec::new(),
             event_type: "AwsApiCall",
             service_event_details: None,
-            management_event: true,
             recipient_account_id: None,
-            event_category: "Management",
             attested: None,
         }
     }
@@ -283,8 +233,7 @@ impl Event {
 
     /// Records the parameters of a call of IAM or STS, under the names CloudTrail gives them.
     pub(crate) fn parameters(&mut self, shown: Object) {
-        self.request_parameters =
-            Some(parameters::bounded(shown)).filter(|shown| !shown.is_empty());
+        self.request_parameters = parameters::of_object(shown);
     }
 
     /// Records a role that the call is about.
@@ -320,7 +269,7 @@ impl Event {
 
     /// Records the request's parameters.
     pub(crate) fn request(&mut self, request: &Request<'_>) {
-        self.request_parameters = Some(parameters::of(request)).filter(|shown| !shown.is_empty());
+        self.request_parameters = parameters::of(request);
     }
 
     /// Records a key that the call is about.
@@ -367,7 +316,7 @@ impl Event {
 
     /// Records the key material that was used, under AWS's name for its part in the call.
     pub(crate) fn key_material(&mut self, name: &'static str, id: &BackingKeyId) {
-        self.additional(name, id.to_string());
+        self.additional(name, *id);
     }
 
     fn additional(&mut self, name: &'static str, member: impl Into<Member>) {
@@ -389,66 +338,6 @@ impl Event {
         self.error_code = Some(code);
         self.error_message = message.map(|message| bounded(message, MAX_TEXT_BYTES));
         self.response_elements = None;
-    }
-}
-
-impl Serialize for Resource {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("accountId", &self.account_id)?;
-        map.serialize_entry("type", self.kind)?;
-        map.serialize_entry("ARN", &*self.arn)?;
-        map.end()
-    }
-}
-
-impl AdditionalEventData {
-    fn is_empty(&self) -> bool {
-        let Self {
-            number,
-            authorization,
-            recipient,
-            others,
-        } = self;
-        number.is_none() && authorization.is_empty() && recipient.is_none() && others.is_empty()
-    }
-}
-
-impl Serialize for AdditionalEventData {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if let Some((boot_id, number)) = &self.number {
-            map.serialize_entry("enclaveBootId", &**boot_id)?;
-            map.serialize_entry("enclaveEventNumber", number)?;
-        }
-        if !self.authorization.is_empty() {
-            map.serialize_entry("authorization", &self.authorization)?;
-        }
-        if let Some(document) = &self.recipient {
-            map.serialize_entry("recipient", &Measurements(document))?;
-        }
-        for (name, member) in self.others.iter() {
-            map.serialize_entry(name, member)?;
-        }
-        map.end()
-    }
-}
-
-/// What CloudTrail shows of an attestation document.
-struct Measurements<'a>(&'a VerifiedDocument);
-
-impl Serialize for Measurements<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(document) = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("attestationDocumentModuleId", document.module_id())?;
-        for (index, name) in RECORDED_PCRS {
-            if let Some(value) = document.pcrs().get(index) {
-                let value = Base64Display::new(value, &BASE64);
-                map.serialize_entry(name, &format_args!("{value}"))?;
-            }
-        }
-        map.end()
     }
 }
 

@@ -1,13 +1,14 @@
-//! Object of a JSON object that is written once, in the order in which they came.
+//! Members of a JSON object that is written once, in the order in which they came.
 
 use std::borrow::Cow;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::protocol::EncryptionContext;
+use crate::hexadecimal::Digits;
+use crate::json_writer;
+use crate::key::BackingKeyId;
 
-/// Object by name. An event has few, so a name is looked for from the start.
+/// Members by name. An event has few, so a name is looked for from the start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Object(Vec<(Cow<'static, str>, Member)>);
 
@@ -15,8 +16,8 @@ pub(crate) struct Object(Vec<(Cow<'static, str>, Member)>);
 #[derive(Clone, Debug)]
 pub(crate) enum Member {
     Text(Cow<'static, str>),
-    /// Texts by name.
-    Texts(Vec<(String, String)>),
+    /// The id of key material, in its digits.
+    Material(BackingKeyId),
     /// Anything else.
     Value(Value),
 }
@@ -35,59 +36,17 @@ impl Object {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Member)> {
-        self.0.iter().map(|(name, member)| (&**name, member))
-    }
-
-    /// No fewer bytes than this makes in JSON.
-    pub(super) fn most_bytes(&self) -> usize {
-        let members = self.0.iter().map(|(name, member)| {
-            most_text_bytes(name)
-                + match member {
-                    Member::Text(text) => most_text_bytes(text),
-                    Member::Texts(texts) => texts
-                        .iter()
-                        .map(|(name, text)| most_text_bytes(name) + most_text_bytes(text))
-                        .sum(),
-                    Member::Value(Value::Null | Value::Bool(_) | Value::Number(_)) => 32,
-                    Member::Value(Value::String(text)) => most_text_bytes(text),
-                    Member::Value(value) => {
-                        serde_json::to_vec(value).map_or(usize::MAX / 2, |json| json.len())
-                    }
-                }
-        });
-        members.fold(2, usize::saturating_add)
-    }
-
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Member) -> bool) {
         self.0.retain(|(_, member)| keep(member));
     }
-}
 
-/// No fewer bytes than a text makes in JSON, with its quotes and one byte after it. Control
-/// characters become six.
-fn most_text_bytes(text: &str) -> usize {
-    text.len().saturating_mul(6).saturating_add(3)
-}
-
-impl Serialize for Object {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
-impl Serialize for Member {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Texts(texts) => {
-                let mut map = serializer.serialize_map(Some(texts.len()))?;
-                for (name, text) in texts {
-                    map.serialize_entry(name, text)?;
-                }
-                map.end()
+    pub(super) fn write(&self, o: &mut json_writer::Object<'_>) {
+        for (name, member) in &self.0 {
+            match member {
+                Member::Text(text) => o.text(name, text),
+                Member::Material(id) => o.text(name, Digits::of(id.as_bytes()).as_str()),
+                Member::Value(value) => o.value(name, value),
             }
-            Self::Value(value) => value.serialize(serializer),
         }
     }
 }
@@ -110,14 +69,9 @@ impl From<String> for Member {
     }
 }
 
-impl From<&EncryptionContext> for Member {
-    fn from(context: &EncryptionContext) -> Self {
-        let texts = context.iter();
-        Self::Texts(
-            texts
-                .map(|(name, text)| (name.to_owned(), text.to_owned()))
-                .collect(),
-        )
+impl From<BackingKeyId> for Member {
+    fn from(id: BackingKeyId) -> Self {
+        Self::Material(id)
     }
 }
 

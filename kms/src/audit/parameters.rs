@@ -4,19 +4,76 @@
 //! attestation documents and grant tokens. An encryption context is shown: it is not secret by
 //! definition, and it is what makes the record of a decryption useful.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::date;
 use super::object::{Member, Object};
+use crate::json_writer;
 use crate::protocol::request::{Tag, XksProxy};
 use crate::protocol::spec::{
     EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, MessageType, Origin,
 };
 use crate::protocol::{EncryptionContext, Request, request};
 
-/// The parameters of a request, under the names CloudTrail gives them.
-pub(super) fn of(request: &Request<'_>) -> Object {
-    let mut shown = Parameters::default();
+/// The most that `requestParameters` may take, in bytes of JSON. CloudTrail's own limit is 100 KB.
+const MAX_BYTES: usize = 12 * 1024;
+
+/// The longest text, in bytes, that is kept of parameters that take more than that.
+const MAX_KEPT_BYTES: usize = 512;
+
+/// How long the parameters of an ordinary request are, in bytes.
+const USUAL_BYTES: usize = 256;
+
+/// The parameters of a request, under the names CloudTrail gives them, as JSON; `None` if it has
+/// none.
+///
+/// When there is too much of them, only those of bounded size, with `"omitted": true` as CloudTrail
+/// marks a truncated field.
+pub(super) fn of(request: &Request<'_>) -> Option<Vec<u8>> {
+    let write = |only_short| {
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        json_writer::append(&mut json, |object| {
+            let mut shown = Parameters { object, only_short };
+            write_request(&mut shown, request);
+            if only_short {
+                shown.flag("omitted", true);
+            }
+        });
+        json
+    };
+    bounded(write(false), || write(true))
+}
+
+/// The same of the parameters of a call of IAM or STS.
+pub(super) fn of_object(mut parameters: Object) -> Option<Vec<u8>> {
+    let write = |parameters: &Object| {
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        json_writer::append(&mut json, |o| parameters.write(o));
+        json
+    };
+    bounded(write(&parameters), || {
+        parameters.retain(|member| match member {
+            Member::Value(Value::Object(_) | Value::Array(_)) => false,
+            Member::Text(text) => text.len() <= MAX_KEPT_BYTES,
+            Member::Value(Value::String(text)) => text.len() <= MAX_KEPT_BYTES,
+            Member::Value(Value::Null | Value::Bool(_) | Value::Number(_))
+            | Member::Material(_) => true,
+        });
+        parameters.set("omitted", Value::from(true));
+        write(&parameters)
+    })
+}
+
+/// All parameters unless there is too much of them; then the short ones alone.
+fn bounded(all: Vec<u8>, short: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+    match all.len() {
+        0..=MAX_BYTES => Some(all).filter(|json| json != b"{}"),
+        _ => Some(short()),
+    }
+}
+
+fn write_request(shown: &mut Parameters<'_, '_>, request: &Request<'_>) {
     match request {
         Request::CancelKeyDeletion(r) => shown.text("keyId", &r.key_id),
         Request::ConnectCustomKeyStore(r) => {
@@ -34,13 +91,10 @@ pub(super) fn of(request: &Request<'_>) -> Object {
             shown.optional("retiringPrincipal", r.retiring_principal.as_deref());
             let service = r.retiring_service_principal.as_deref();
             shown.optional("retiringServicePrincipal", service);
-            let operations = r
-                .operations
-                .iter()
-                .map(|operation| operation.as_str().into());
-            shown.value("operations", operations.collect::<Vec<Value>>());
+            let operations = r.operations.iter().map(|operation| operation.as_str());
+            shown.list("operations", &operations.collect::<Vec<_>>());
             if let Some(constraints) = &r.constraints {
-                shown.value("constraints", json!(grant_constraints(constraints).0));
+                shown.grant_constraints(constraints);
             }
             shown.optional("name", r.name.as_deref());
             shown.dry_run(r.dry_run);
@@ -71,12 +125,12 @@ pub(super) fn of(request: &Request<'_>) -> Object {
             );
             shown.text("origin", r.origin.unwrap_or(Origin::AwsKms).as_str());
             shown.optional("customKeyStoreId", r.custom_key_store_id.as_deref());
-            shown.value(
+            shown.flag(
                 "bypassPolicyLockoutSafetyCheck",
                 r.bypass_policy_lockout_safety_check,
             );
             if r.multi_region {
-                shown.value("multiRegion", true);
+                shown.flag("multiRegion", true);
             }
             if !r.tags.is_empty() {
                 shown.tags(&r.tags);
@@ -244,7 +298,7 @@ pub(super) fn of(request: &Request<'_>) -> Object {
             shown.optional("policyName", r.policy_name.as_deref());
             shown.text("policy", &r.policy);
             let bypass = r.bypass_policy_lockout_safety_check;
-            shown.value("bypassPolicyLockoutSafetyCheck", bypass);
+            shown.flag("bypassPolicyLockoutSafetyCheck", bypass);
         }
         Request::ListResourceTags(r) => {
             shown.text("keyId", &r.key_id);
@@ -280,7 +334,7 @@ pub(super) fn of(request: &Request<'_>) -> Object {
             shown.text("keyId", &r.key_id);
             shown.text("replicaRegion", &r.replica_region);
             shown.optional("policy", r.policy.as_deref());
-            shown.value(
+            shown.flag(
                 "bypassPolicyLockoutSafetyCheck",
                 r.bypass_policy_lockout_safety_check,
             );
@@ -308,8 +362,7 @@ pub(super) fn of(request: &Request<'_>) -> Object {
         }
         Request::UntagResource(r) => {
             shown.text("keyId", &r.key_id);
-            let tag_keys = r.tag_keys.iter().map(|key| Value::from(key.as_ref()));
-            shown.value("tagKeys", tag_keys.collect::<Vec<Value>>());
+            shown.list("tagKeys", &r.tag_keys);
         }
         Request::UpdateAlias(r) => {
             shown.text("aliasName", &r.alias_name);
@@ -344,56 +397,20 @@ pub(super) fn of(request: &Request<'_>) -> Object {
             shown.dry_run(r.dry_run);
         }
     }
-    bounded(shown.0)
 }
 
-fn grant_constraints(constraints: &request::GrantConstraints<'_>) -> Parameters {
-    let mut shown = Parameters::default();
-    if let Some(context) = &constraints.encryption_context_subset {
-        shown.context("encryptionContextSubset", context);
-    }
-    if let Some(context) = &constraints.encryption_context_equals {
-        shown.context("encryptionContextEquals", context);
-    }
-    shown.optional("sourceArn", constraints.source_arn.as_deref());
-    shown
+/// Parameters that are being written.
+struct Parameters<'p, 'o> {
+    object: &'p mut json_writer::Object<'o>,
+    /// Whether only those of bounded size are.
+    only_short: bool,
 }
 
-/// The most that `requestParameters` may take, in bytes of JSON. CloudTrail's own limit is 100 KB.
-const MAX_BYTES: usize = 12 * 1024;
-
-/// The longest text, in bytes, that is kept of parameters that take more than that.
-const MAX_KEPT_BYTES: usize = 512;
-
-/// The parameters, or when there is too much of them only those of bounded size, with
-/// `"omitted": true` as CloudTrail marks a truncated field.
-pub(super) fn bounded(mut shown: Object) -> Object {
-    if shown.most_bytes() <= MAX_BYTES {
-        return shown;
-    }
-    let length = serde_json::to_vec(&shown).map_or(usize::MAX, |json| json.len());
-    if length > MAX_BYTES {
-        shown.retain(|member| match member {
-            Member::Texts(_) | Member::Value(Value::Object(_) | Value::Array(_)) => false,
-            Member::Text(text) => text.len() <= MAX_KEPT_BYTES,
-            Member::Value(Value::String(text)) => text.len() <= MAX_KEPT_BYTES,
-            Member::Value(Value::Null | Value::Bool(_) | Value::Number(_)) => true,
-        });
-        shown.set("omitted", Value::from(true));
-    }
-    shown
-}
-
-#[derive(Default)]
-struct Parameters(Object);
-
-impl Parameters {
-    fn value(&mut self, name: &'static str, value: impl Into<Value>) {
-        self.0.set(name, value.into());
-    }
-
+impl Parameters<'_, '_> {
     fn text(&mut self, name: &'static str, text: &str) {
-        self.0.set(name, text.to_owned());
+        if !self.only_short || text.len() <= MAX_KEPT_BYTES {
+            self.object.text(name, text);
+        }
     }
 
     fn optional(&mut self, name: &'static str, text: Option<&str>) {
@@ -404,7 +421,17 @@ impl Parameters {
 
     fn number(&mut self, name: &'static str, number: Option<u16>) {
         if let Some(number) = number {
-            self.value(name, number);
+            self.object.number(name, number);
+        }
+    }
+
+    fn flag(&mut self, name: &'static str, flag: bool) {
+        self.object.flag(name, flag);
+    }
+
+    fn list(&mut self, name: &'static str, items: &[impl Serialize]) {
+        if !self.only_short {
+            self.object.value(name, &items);
         }
     }
 
@@ -412,7 +439,7 @@ impl Parameters {
         let tags = tags
             .iter()
             .map(|tag| json!({ "tagKey": tag.key, "tagValue": tag.value }));
-        self.value("tags", tags.collect::<Vec<Value>>());
+        self.list("tags", &tags.collect::<Vec<_>>());
     }
 
     /// The proxy of an external key store, without what authenticates to it.
@@ -433,27 +460,50 @@ impl Parameters {
         );
     }
 
+    fn grant_constraints(&mut self, constraints: &request::GrantConstraints<'_>) {
+        if self.only_short {
+            return;
+        }
+        self.object.object("constraints", |object| {
+            let mut shown = Parameters {
+                object,
+                only_short: false,
+            };
+            if let Some(context) = &constraints.encryption_context_subset {
+                shown.context("encryptionContextSubset", context);
+            }
+            if let Some(context) = &constraints.encryption_context_equals {
+                shown.context("encryptionContextEquals", context);
+            }
+            shown.optional("sourceArn", constraints.source_arn.as_deref());
+        });
+    }
+
     /// The algorithm is shown even when the request left it out, as AWS does.
     fn algorithm(&mut self, name: &'static str, algorithm: Option<EncryptionAlgorithm>) {
         let algorithm = algorithm.unwrap_or(EncryptionAlgorithm::SymmetricDefault);
-        self.0.set(name, algorithm.as_str());
+        self.text(name, algorithm.as_str());
     }
 
     /// So is the message type.
     fn message_type(&mut self, message_type: Option<MessageType>) {
         let message_type = message_type.unwrap_or(MessageType::Raw);
-        self.0.set("messageType", message_type.as_str());
+        self.text("messageType", message_type.as_str());
     }
 
     fn context(&mut self, name: &'static str, context: &EncryptionContext) {
-        if !context.is_empty() {
-            self.0.set(name, context);
+        if !context.is_empty() && !self.only_short {
+            self.object.object(name, |object| {
+                for (key, value) in context.iter() {
+                    object.entry(key, value);
+                }
+            });
         }
     }
 
     fn dry_run(&mut self, dry_run: bool) {
         if dry_run {
-            self.value("dryRun", true);
+            self.flag("dryRun", true);
         }
     }
 }

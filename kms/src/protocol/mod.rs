@@ -13,7 +13,6 @@ pub mod spec;
 mod json;
 mod members;
 pub(crate) mod violation;
-mod writer;
 
 pub use context::EncryptionContext;
 pub use operation::OperationName;

@@ -119,7 +119,7 @@ fn listed_grants_have_awss_shape() {
     let (mut server, key) = server();
     let more = json!({
         "Name": "for-bob", "RetiringPrincipal": user_arn(ACCOUNT, "carol"),
-        "Constraints": {"EncryptionContextEquals": {"a": "1"}},
+        "Constraints": {"EncryptionContextEquals": {"a\"\\": "1\n"}},
     });
     let (id, _) = grant(&mut server, &key, &["Decrypt", "Encrypt", "Decrypt"], more);
     let answer = server
@@ -131,7 +131,7 @@ fn listed_grants_have_awss_shape() {
         "RetiringPrincipal": user_arn(ACCOUNT, "carol"),
         "IssuingAccount": format!("arn:aws:iam::{ACCOUNT}:root"),
         "Operations": ["Decrypt", "Encrypt"],
-        "Constraints": {"EncryptionContextEquals": {"a": "1"}},
+        "Constraints": {"EncryptionContextEquals": {"a\"\\": "1\n"}},
     });
     assert_eq!(answer, json!({"Grants": [entry], "Truncated": false}));
     let retirable = json!({"RetiringPrincipal": user_arn(ACCOUNT, "carol")});

@@ -3,8 +3,8 @@
 use attestation::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::json_writer::{self, Object};
 use crate::name::KeyId;
-use crate::protocol::writer::{self, Object};
 
 use super::{Response, write_page, write_time};
 
@@ -18,7 +18,7 @@ pub struct ListAliases<'a> {
 
 impl Response for ListAliases<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.objects("Aliases", self.aliases.iter(), |o, alias| alias.write(o));
             write_page(o, self.next_marker.as_deref());
         })

@@ -2,11 +2,11 @@
 
 use zeroize::Zeroizing;
 
+use crate::json_writer;
 use crate::protocol::spec::{
     EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, KeySpec, KeyUsage,
     MacAlgorithm, Origin, SigningAlgorithm,
 };
-use crate::protocol::writer;
 
 use super::{Plaintext, Response, write_algorithms};
 
@@ -22,7 +22,7 @@ pub struct Sign<'a> {
 
 impl Response for Sign<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.blob("Signature", self.signature);
             o.text("SigningAlgorithm", self.signing_algorithm.as_str());
@@ -40,7 +40,7 @@ pub struct Verify<'a> {
 
 impl Response for Verify<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.flag("SignatureValid", true);
             o.text("SigningAlgorithm", self.signing_algorithm.as_str());
@@ -70,7 +70,7 @@ pub struct GetPublicKey<'a> {
 
 impl Response for GetPublicKey<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.blob("PublicKey", self.public_key);
             o.text("CustomerMasterKeySpec", self.key_spec.as_str());
@@ -96,7 +96,7 @@ pub struct GenerateMac<'a> {
 
 impl Response for GenerateMac<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.blob("Mac", self.mac);
             o.text("MacAlgorithm", self.mac_algorithm.as_str());
             o.text("KeyId", self.key_id);
@@ -114,7 +114,7 @@ pub struct VerifyMac<'a> {
 
 impl Response for VerifyMac<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.flag("MacValid", true);
             o.text("MacAlgorithm", self.mac_algorithm.as_str());
@@ -136,7 +136,7 @@ pub struct DeriveSharedSecret<'a> {
 
 impl Response for DeriveSharedSecret<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             self.shared_secret.write(o, "SharedSecret");
             o.text(
@@ -162,7 +162,7 @@ pub struct Encapsulate<'a> {
 
 impl Response for Encapsulate<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.blob("SharedSecret", self.shared_secret);
             o.blob(
@@ -189,7 +189,7 @@ pub struct Decapsulate<'a> {
 
 impl Response for Decapsulate<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.blob("SharedSecret", self.shared_secret);
             o.text(

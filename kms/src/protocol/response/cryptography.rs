@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::json_writer;
 use crate::protocol::spec::{EncryptionAlgorithm, KeyPairSpec};
-use crate::protocol::writer;
 
 use super::{KeyMaterialId, Plaintext, Response, write_material};
 
@@ -19,7 +19,7 @@ pub struct Encrypt<'a> {
 
 impl Response for Encrypt<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.blob("CiphertextBlob", self.ciphertext_blob);
             o.text("KeyId", self.key_id);
             o.text("EncryptionAlgorithm", self.encryption_algorithm.as_str());
@@ -41,7 +41,7 @@ pub struct Decrypt<'a> {
 
 impl Response for Decrypt<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             self.plaintext.write(o, "Plaintext");
             o.text("EncryptionAlgorithm", self.encryption_algorithm.as_str());
@@ -70,7 +70,7 @@ pub struct ReEncrypt<'a> {
 
 impl Response for ReEncrypt<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.blob("CiphertextBlob", self.ciphertext_blob);
             o.text("SourceKeyId", self.source_key_id);
             o.text("KeyId", self.key_id);
@@ -104,7 +104,7 @@ pub struct GenerateDataKey<'a> {
 
 impl Response for GenerateDataKey<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.blob("CiphertextBlob", self.ciphertext_blob);
             self.plaintext.write(o, "Plaintext");
             o.text("KeyId", self.key_id);
@@ -125,7 +125,7 @@ pub struct GenerateDataKeyWithoutPlaintext<'a> {
 
 impl Response for GenerateDataKeyWithoutPlaintext<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.blob("CiphertextBlob", self.ciphertext_blob);
             o.text("KeyId", self.key_id);
             write_material(o, "KeyMaterialId", self.key_material_id);
@@ -151,7 +151,7 @@ pub struct GenerateDataKeyPair<'a> {
 
 impl Response for GenerateDataKeyPair<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.blob("PrivateKeyCiphertextBlob", self.private_key_ciphertext_blob);
             self.private_key_plaintext.write(o, "PrivateKeyPlaintext");
             o.blob("PublicKey", self.public_key);
@@ -178,7 +178,7 @@ pub struct GenerateDataKeyPairWithoutPlaintext<'a> {
 
 impl Response for GenerateDataKeyPairWithoutPlaintext<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.blob("PrivateKeyCiphertextBlob", self.private_key_ciphertext_blob);
             o.blob("PublicKey", self.public_key);
             o.text("KeyId", self.key_id);
@@ -196,7 +196,7 @@ pub struct GenerateRandom<'a> {
 
 impl Response for GenerateRandom<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             self.plaintext.write(o, "Plaintext");
         })
     }

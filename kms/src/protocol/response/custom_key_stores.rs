@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::protocol::writer;
+use crate::json_writer;
 
 use super::{Response, write_page};
 
@@ -11,7 +11,7 @@ pub struct DescribeCustomKeyStores;
 
 impl Response for DescribeCustomKeyStores {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.objects("CustomKeyStores", std::iter::empty::<()>(), |_, ()| ());
             write_page(o, None);
         })

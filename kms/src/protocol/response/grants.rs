@@ -4,9 +4,9 @@ use attestation::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::grant::{GrantConstraints, GrantId, Grantee};
+use crate::json_writer::{self, Object};
 use crate::protocol::EncryptionContext;
 use crate::protocol::spec::GrantOperation;
-use crate::protocol::writer::{self, Object};
 
 use super::{Response, write_page, write_text};
 
@@ -20,7 +20,7 @@ pub struct CreateGrant<'a> {
 
 impl Response for CreateGrant<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("GrantToken", self.grant_token);
             o.display("GrantId", self.grant_id);
         })
@@ -37,7 +37,7 @@ pub struct ListGrants<'a> {
 
 impl Response for ListGrants<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.objects("Grants", self.grants.iter(), |o, grant| grant.write(o));
             write_page(o, self.next_marker.as_deref());
         })
@@ -105,7 +105,7 @@ fn write_constraints(o: &mut Object<'_>, constraints: &GrantConstraints) {
         if let Some(context) = context {
             o.object(name, |o| {
                 for (key, value) in context.iter() {
-                    o.text(key, value);
+                    o.entry(key, value);
                 }
             });
         }

@@ -3,7 +3,7 @@
 use attestation::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::protocol::writer;
+use crate::json_writer;
 
 use super::{KeyMaterialId, Response, write_material};
 
@@ -21,7 +21,7 @@ pub struct GetParametersForImport<'a> {
 
 impl Response for GetParametersForImport<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.blob("ImportToken", self.import_token);
             o.blob("PublicKey", self.public_key);
@@ -40,7 +40,7 @@ pub struct ImportKeyMaterial<'a> {
 
 impl Response for ImportKeyMaterial<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             write_material(o, "KeyMaterialId", self.key_material_id);
         })
@@ -57,7 +57,7 @@ pub struct DeleteImportedKeyMaterial<'a> {
 
 impl Response for DeleteImportedKeyMaterial<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             write_material(o, "KeyMaterialId", self.key_material_id);
         })

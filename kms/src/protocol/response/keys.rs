@@ -3,13 +3,13 @@
 use attestation::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::json_writer::{self, Object};
 use crate::name::{AccountId, KeyId, Region};
 use crate::protocol::spec::{
     EncapsulationAlgorithm, EncryptionAlgorithm, ExpirationModel, KeyAgreementAlgorithm,
     KeyManager, KeySpec, KeyState, KeyUsage, MacAlgorithm, MultiRegionKeyType, Origin,
     SigningAlgorithm,
 };
-use crate::protocol::writer::{self, Object};
 
 use super::{
     KeyMaterialId, Response, write_algorithms, write_material, write_page, write_text, write_time,
@@ -23,7 +23,7 @@ pub struct CreateKey<'a> {
 
 impl Response for CreateKey<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.object("KeyMetadata", |o| self.key_metadata.write(o));
         })
     }
@@ -37,7 +37,7 @@ pub struct DescribeKey<'a> {
 
 impl Response for DescribeKey<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.object("KeyMetadata", |o| self.key_metadata.write(o));
         })
     }
@@ -53,7 +53,7 @@ pub struct ListKeys<'a> {
 
 impl Response for ListKeys<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.objects("Keys", self.keys.iter(), |o, key| key.write(o));
             write_page(o, self.next_marker.as_deref());
         })
@@ -89,7 +89,7 @@ pub struct ScheduleKeyDeletion<'a> {
 
 impl Response for ScheduleKeyDeletion<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             write_time(o, "DeletionDate", self.deletion_date);
             o.text("KeyState", self.key_state.as_str());
@@ -106,7 +106,7 @@ pub struct CancelKeyDeletion<'a> {
 
 impl Response for CancelKeyDeletion<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
         })
     }

@@ -3,9 +3,9 @@
 use attestation::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::json_writer;
 use crate::last_usage::LastUse;
 use crate::name::KeyId;
-use crate::protocol::writer;
 
 use super::Response;
 
@@ -23,7 +23,7 @@ pub struct GetKeyLastUsage {
 
 impl Response for GetKeyLastUsage {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.display("KeyId", self.key_id);
             o.object("KeyLastUsage", |o| {
                 if let Some(last) = &self.key_last_usage {

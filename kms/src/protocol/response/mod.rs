@@ -48,7 +48,7 @@ use crate::error::KmsError;
 use crate::hexadecimal::Digits;
 
 use super::spec::Enumeration;
-use super::writer::{self, Object};
+use crate::json_writer::{self, Object};
 
 /// A response.
 pub trait Response {
@@ -59,7 +59,7 @@ pub trait Response {
 /// The body of an error.
 pub fn error_body(error: &KmsError) -> Zeroizing<Vec<u8>> {
     let wire = error.wire();
-    writer::object(|o| {
+    json_writer::object(|o| {
         o.text("__type", wire.code);
         if let Some(message) = wire.message {
             let name = if wire.capital_message {

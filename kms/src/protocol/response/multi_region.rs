@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::protocol::writer;
+use crate::json_writer;
 
 use super::{KeyMetadata, Response, TagEntry};
 
@@ -18,7 +18,7 @@ pub struct ReplicateKey<'a> {
 
 impl Response for ReplicateKey<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.object("ReplicaKeyMetadata", |o| self.replica_key_metadata.write(o));
             o.text("ReplicaPolicy", self.replica_policy);
             if !self.replica_tags.is_empty() {

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::protocol::writer;
+use crate::json_writer;
 
 use super::{Response, write_page};
 
@@ -16,7 +16,7 @@ pub struct GetKeyPolicy<'a> {
 
 impl Response for GetKeyPolicy<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("Policy", self.policy);
             o.text("PolicyName", self.policy_name);
         })
@@ -33,7 +33,7 @@ pub struct ListKeyPolicies {
 
 impl Response for ListKeyPolicies {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.names("PolicyNames", self.policy_names.iter().copied());
             write_page(o, self.next_marker.as_deref());
         })

@@ -3,8 +3,8 @@
 use attestation::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::json_writer::{self, Object};
 use crate::protocol::spec::{ExpirationModel, ImportState, KeyMaterialState, RotationType};
-use crate::protocol::writer::{self, Object};
 
 use super::{KeyMaterialId, Response, write_material, write_page, write_text, write_time};
 
@@ -22,7 +22,7 @@ pub struct GetKeyRotationStatus<'a> {
 
 impl Response for GetKeyRotationStatus<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
             o.flag("KeyRotationEnabled", self.key_rotation_enabled);
             if let Some(days) = self.rotation_period_in_days {
@@ -41,7 +41,7 @@ pub struct RotateKeyOnDemand<'a> {
 
 impl Response for RotateKeyOnDemand<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.text("KeyId", self.key_id);
         })
     }
@@ -57,7 +57,7 @@ pub struct ListKeyRotations<'a> {
 
 impl Response for ListKeyRotations<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.objects("Rotations", self.rotations.iter(), |o, entry| {
                 entry.write(o);
             });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::protocol::writer::{self, Object};
+use crate::json_writer::{self, Object};
 
 use super::{Response, write_page};
 
@@ -18,7 +18,7 @@ pub struct ListResourceTags<'a> {
 
 impl Response for ListResourceTags<'_> {
     fn body(&self) -> Zeroizing<Vec<u8>> {
-        writer::object(|o| {
+        json_writer::object(|o| {
             o.objects("Tags", self.tags.iter(), |o, tag| tag.write(o));
             write_page(o, self.next_marker.as_deref());
         })
