@@ -11,18 +11,21 @@
 //! Each event has a number that counts up from 1 while the enclave runs. Whatever becomes of an
 //! event, a full queue, a killed enclave, a host that deletes it, its number is then missing.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kms::audit::Event;
 use link::{
-    Address, Channel, EventReply, FrameWriter, HostEvent, LinkError, Numbered, PublicFile, Stream,
+    Address, Channel, EventReply, FrameWriter, HostEvent, Lines, LinkError, Numbered, PublicFile,
+    Stream,
 };
 use rand_core::Rng as _;
 use tokio::io::WriteHalf;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::clock::Clock;
@@ -60,7 +63,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Where calls leave their events.
 #[derive(Clone)]
 pub(crate) struct AuditQueue {
-    sender: mpsc::Sender<Event>,
+    gathering: Arc<Gathering>,
+    /// Rung for the first event that gathers.
+    bell: mpsc::Sender<()>,
     counters: Arc<Counters>,
     numbering: Arc<Numbering>,
 }
@@ -81,14 +86,75 @@ impl Numbering {
 impl AuditQueue {
     /// Takes an event, at once.
     pub(crate) fn record(&self, mut event: Event) {
+        thread_local! {
+            /// Where a line is put together: no other thread ever frees it.
+            static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
         add(&self.counters.audit_events, 1);
         self.numbering.number(&mut event);
-        match self.sender.try_send(event) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
-                add(&self.counters.audit_lost, 1);
-            }
+        let gathered = LINE.with_borrow_mut(|line| {
+            line.clear();
+            event.write_json_line(line);
+            self.gathering.add(str::from_utf8(line).unwrap_or_default())
+        });
+        match gathered {
+            // It is rung already if there is no room for this.
+            Gathered::First => drop(self.bell.try_send(())),
+            Gathered::Another => {}
+            Gathered::Lost => add(&self.counters.audit_lost, 1),
         }
+    }
+}
+
+/// Lines of events that nobody has taken yet.
+struct Gathering {
+    capacity: usize,
+    lines: Mutex<VecDeque<Lines>>,
+}
+
+/// What became of an event.
+enum Gathered {
+    First,
+    Another,
+    Lost,
+}
+
+impl Gathering {
+    fn lines(&self) -> MutexGuard<'_, VecDeque<Lines>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, line: &str) -> Gathered {
+        if line.is_empty() || line.len() > MAX_LINE_BYTES {
+            return Gathered::Lost;
+        }
+        let mut batches = self.lines();
+        let first = batches.is_empty();
+        let gathered: usize = batches.iter().map(Lines::len).sum();
+        if gathered >= self.capacity {
+            return Gathered::Lost;
+        }
+        match batches.back_mut() {
+            Some(last) if last.len() < BATCH_EVENTS && last.joined().len() < BATCH_BYTES => {
+                last.push(line);
+            }
+            _ => batches.push_back([line].into_iter().collect()),
+        }
+        match first {
+            true => Gathered::First,
+            false => Gathered::Another,
+        }
+    }
+
+    /// The lines that gathered first, and whether there are more.
+    fn take(&self) -> (Lines, bool) {
+        let mut batches = self.lines();
+        let first = batches.pop_front().unwrap_or_default();
+        (first, !batches.is_empty())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lines().is_empty()
     }
 }
 
@@ -101,7 +167,9 @@ struct Batch {
 /// Hands events to the host until the queue is closed and empty.
 pub(crate) struct AuditDelivery {
     host: Address,
-    queue: mpsc::Receiver<Event>,
+    gathering: Arc<Gathering>,
+    /// Closed once every handle of the queue is gone.
+    bell: mpsc::Receiver<()>,
     counters: Arc<Counters>,
     numbering: Arc<Numbering>,
     /// The certificate authority to publish, if there is one.
@@ -123,7 +191,11 @@ pub(crate) fn channel(
     clock: Clock,
     mut random: Random,
 ) -> (AuditQueue, AuditDelivery) {
-    let (sender, queue) = mpsc::channel(capacity);
+    let (bell, rung) = mpsc::channel(1);
+    let gathering = Arc::new(Gathering {
+        capacity,
+        lines: Mutex::default(),
+    });
     let mut boot_id = [0; 16];
     random.fill_bytes(&mut boot_id);
     let numbering = Arc::new(Numbering {
@@ -132,7 +204,8 @@ pub(crate) fn channel(
     });
     let delivery = AuditDelivery {
         host,
-        queue,
+        gathering: Arc::clone(&gathering),
+        bell: rung,
         counters: Arc::clone(&counters),
         numbering: Arc::clone(&numbering),
         ca_pem,
@@ -143,7 +216,8 @@ pub(crate) fn channel(
         lost_told: 0,
     };
     let queue = AuditQueue {
-        sender,
+        gathering,
+        bell,
         counters,
         numbering,
     };
@@ -190,7 +264,7 @@ impl AuditDelivery {
 
     /// Whether everything is with the host and nothing will follow.
     fn has_nothing_left(&self) -> bool {
-        self.queue.is_closed() && self.queue.is_empty() && self.unacknowledged.is_empty()
+        self.bell.is_closed() && self.gathering.is_empty() && self.unacknowledged.is_empty()
     }
 
     /// Delivers over one connection, until the end.
@@ -202,24 +276,29 @@ impl AuditDelivery {
         }
         let mut metrics = interval(METRICS_PERIOD);
         metrics.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut events = Vec::new();
         let mut ended = false;
-        while !(ended && self.unacknowledged.is_empty()) {
+        let mut more = !self.gathering.is_empty();
+        while !(ended && !more && self.unacknowledged.is_empty()) {
             tokio::select! {
                 reply = reader.receive() => {
                     let reply: Numbered<EventReply> = reply?.ok_or(Broken::Closed)?;
                     self.replied(reply);
                 }
-                count = self.queue.recv_many(&mut events, BATCH_EVENTS),
-                    if !ended && self.unacknowledged.len() < WINDOW =>
-                {
-                    ended = count == 0;
-                    self.gather(&mut events).await;
-                    self.send_events(&mut writer, &mut events).await?;
+                rung = self.bell.recv(), if !ended && !more => match rung {
+                    Some(()) => {
+                        if !self.bell.is_closed() {
+                            sleep(GATHER).await;
+                        }
+                        more = true;
+                    }
+                    None => ended = true,
+                },
+                () = ready(()), if more && self.unacknowledged.len() < WINDOW => {
+                    more = self.send_gathered(&mut writer).await?;
                 }
                 _ = metrics.tick() => {
                     self.send_metrics(&mut writer).await?;
-                    self.send_events(&mut writer, &mut events).await?;
+                    self.send_loss(&mut writer).await?;
                 }
             }
         }
@@ -227,16 +306,6 @@ impl AuditDelivery {
         // The host has everything; how it takes the end is of no interest.
         let _ = writer.close().await;
         Ok(())
-    }
-
-    /// Takes what comes shortly after an event along with it.
-    async fn gather(&mut self, events: &mut Vec<Event>) {
-        let room = BATCH_EVENTS.saturating_sub(events.len());
-        if events.is_empty() || room == 0 || self.queue.is_closed() {
-            return;
-        }
-        sleep(GATHER).await;
-        events.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(room));
     }
 
     async fn publish(&mut self, writer: &mut Writer) -> Result<(), Broken> {
@@ -255,50 +324,45 @@ impl AuditDelivery {
         send(writer, &self.numbered(body)).await
     }
 
-    /// Sends these events, and one more if events were lost that the trail does not know of.
-    async fn send_events(
-        &mut self,
-        writer: &mut Writer,
-        events: &mut Vec<Event>,
-    ) -> Result<(), Broken> {
+    /// Sends what gathered first. Whether there is more.
+    async fn send_gathered(&mut self, writer: &mut Writer) -> Result<bool, Broken> {
+        self.send_loss(writer).await?;
+        let (lines, more) = self.gathering.take();
+        self.send_lines(writer, lines).await?;
+        Ok(more)
+    }
+
+    /// Sends one event more if events were lost that the trail does not know of.
+    async fn send_loss(&mut self, writer: &mut Writer) -> Result<(), Broken> {
         let lost = get(&self.counters.audit_lost);
-        if lost > self.lost_told {
-            add(&self.counters.audit_events, 1);
-            let since_told = lost - self.lost_told;
-            let mut told = Event::events_lost(since_told, self.clock.now(), &mut self.random);
-            self.numbering.number(&mut told);
-            events.push(told);
-            self.lost_told = lost;
-            Notice::AuditLost { events: since_told }.log();
+        if lost == self.lost_told {
+            return Ok(());
         }
-        // All are kept before the first is sent, so that a broken connection loses none.
-        let first_new = self.unacknowledged.len();
-        let mut events = events.drain(..).peekable();
-        while events.peek().is_some() {
-            let mut lines = Vec::new();
-            let mut bytes = 0;
-            while bytes < BATCH_BYTES
-                && let Some(event) = events.next()
-            {
-                let line = event.to_json_line();
-                if line.len() > MAX_LINE_BYTES {
-                    add(&self.counters.audit_lost, 1);
-                    continue;
-                }
-                bytes += line.len();
-                lines.push(line);
-            }
-            let count = lines.len() as u64;
-            let message = self.numbered(HostEvent::Audit { lines });
-            self.unacknowledged.push_back(Batch {
-                message,
-                lines: count,
-            });
+        add(&self.counters.audit_events, 1);
+        let since_told = lost - self.lost_told;
+        let mut told = Event::events_lost(since_told, self.clock.now(), &mut self.random);
+        self.numbering.number(&mut told);
+        self.lost_told = lost;
+        Notice::AuditLost { events: since_told }.log();
+        let lines = [told.to_json_line()].into_iter().collect();
+        self.send_lines(writer, lines).await
+    }
+
+    /// Sends lines, which are kept first, so that a broken connection loses none.
+    async fn send_lines(&mut self, writer: &mut Writer, lines: Lines) -> Result<(), Broken> {
+        let count = lines.len() as u64;
+        if count == 0 {
+            return Ok(());
         }
-        for batch in self.unacknowledged.range(first_new..) {
-            send(writer, &batch.message).await?;
+        let message = self.numbered(HostEvent::Audit { lines });
+        self.unacknowledged.push_back(Batch {
+            message,
+            lines: count,
+        });
+        match self.unacknowledged.back() {
+            Some(batch) => send(writer, &batch.message).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes note of what the host says to a message.
@@ -350,4 +414,54 @@ impl AuditDelivery {
 async fn send(writer: &mut Writer, message: &Numbered<HostEvent>) -> Result<(), Broken> {
     let sent = timeout(PATIENCE, writer.send(message)).await;
     Ok(sent.map_err(|_| Broken::TooSlow)??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathering(capacity: usize) -> Gathering {
+        Gathering {
+            capacity,
+            lines: Mutex::default(),
+        }
+    }
+
+    #[test]
+    fn only_the_first_event_rings_and_no_more_gather_than_there_is_room_for() {
+        let gathering = gathering(2);
+        assert!(matches!(gathering.add("1"), Gathered::First));
+        assert!(matches!(gathering.add("2"), Gathered::Another));
+        assert!(matches!(gathering.add("3"), Gathered::Lost));
+        let (lines, more) = gathering.take();
+        assert_eq!(lines.joined(), "1\n2\n");
+        assert!(!more && gathering.is_empty());
+        assert!(matches!(gathering.add("4"), Gathered::First));
+    }
+
+    #[test]
+    fn a_message_has_its_most_events_and_its_most_bytes() {
+        let gathering = gathering(usize::MAX);
+        let long = "x".repeat(BATCH_BYTES / 2);
+        for line in [long.as_str(); 3] {
+            gathering.add(line);
+        }
+        for _ in 0..2 * BATCH_EVENTS {
+            gathering.add("y");
+        }
+        let lengths = std::iter::from_fn(|| {
+            let (lines, _) = gathering.take();
+            Some(lines.len()).filter(|length| *length > 0)
+        });
+        let expected = [2, BATCH_EVENTS, BATCH_EVENTS, 1];
+        assert_eq!(lengths.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_line_that_no_message_could_hold_is_lost() {
+        let gathering = gathering(1);
+        let long = "x".repeat(MAX_LINE_BYTES + 1);
+        assert!(matches!(gathering.add(&long), Gathered::Lost));
+        assert!(gathering.is_empty());
+    }
 }

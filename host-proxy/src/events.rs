@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use link::{EventReply, FrameReader, FrameWriter, HostEvent, LinkError, Numbered};
+use link::{EventReply, FrameReader, FrameWriter, HostEvent, Lines, LinkError, Numbered};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -89,10 +89,11 @@ impl Events {
         replies: &mpsc::UnboundedSender<Reply>,
     ) {
         let body = match event {
-            HostEvent::Audit { lines } => match check_lines(&lines) {
-                Ok(()) => return self.audit(number, lines, place, replies).await,
-                Err(what) => refused(what),
-            },
+            // A line break within a line would forge another event.
+            HostEvent::Audit { lines } if lines.has_broken_lines() => {
+                refused("an audit line contains a line break")
+            }
+            HostEvent::Audit { lines } => return self.audit(number, lines, place, replies).await,
             HostEvent::Metrics { samples } => {
                 self.metrics.take(&samples);
                 EventReply::Done
@@ -123,7 +124,7 @@ impl Events {
     async fn audit(
         &self,
         number: u64,
-        lines: Vec<String>,
+        lines: Lines,
         place: OwnedSemaphorePermit,
         replies: &mpsc::UnboundedSender<Reply>,
     ) {
@@ -161,14 +162,6 @@ impl Events {
                 });
             }
         });
-    }
-}
-
-/// A line break within a line would forge another event.
-fn check_lines(lines: &[String]) -> Result<(), &'static str> {
-    match lines.iter().any(|line| line.contains(['\n', '\r'])) {
-        true => Err("an audit line contains a line break"),
-        false => Ok(()),
     }
 }
 

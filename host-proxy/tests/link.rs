@@ -122,7 +122,7 @@ async fn garbage_ends_the_connection_and_nothing_else() {
 async fn audit_lines_are_in_the_file_once_acknowledged() {
     let host = Host::start().await;
     let mut events = Link::open(&host.host(), Channel::Events).await;
-    let lines = vec!["{\"n\":1}".to_owned(), "{\"n\":2}".to_owned()];
+    let lines = ["{\"n\":1}", "{\"n\":2}"].into_iter().collect();
     let done = events.event(HostEvent::Audit { lines }).await;
     assert_eq!(done, EventReply::Done);
     let path = host.data().join("audit/events.jsonl");

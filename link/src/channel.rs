@@ -208,7 +208,7 @@ mod tests {
         let event = Numbered {
             number: 1,
             body: HostEvent::Audit {
-                lines: vec!["{}".to_owned(); 2000],
+                lines: vec!["{}"; 2000].into_iter().collect(),
             },
         };
         let (sent, received) = tokio::join!(writer.send(&event), reader.receive());

@@ -20,6 +20,7 @@
 mod address;
 mod channel;
 mod frame;
+mod lines;
 mod listener;
 mod message;
 mod metric;
@@ -30,6 +31,7 @@ mod wire;
 pub use address::{Address, AddressError};
 pub use channel::{Channel, VERSION, accept, open};
 pub use frame::{FrameReader, FrameWriter, LinkError};
+pub use lines::Lines;
 pub use listener::{Listener, listen};
 pub use message::{
     Commit, EventReply, HostEvent, MAX_LINES, MAX_RECORD_BYTES, MAX_RECORDS, Numbered, PublicFile,

@@ -7,7 +7,7 @@ use minicbor::decode::{self, Decoder};
 use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 
-use crate::Sample;
+use crate::{Lines, Sample};
 
 /// Most records, or record ids, in one message.
 pub const MAX_RECORDS: usize = 65_536;
@@ -193,9 +193,9 @@ pub enum HostEvent {
     /// Append these lines to the audit file, in order.
     #[n(0)]
     Audit {
-        /// JSON texts without line breaks; at most [`MAX_LINES`].
-        #[cbor(n(0), decode_with = "at_most::<MAX_LINES, _, _>")]
-        lines: Vec<String>,
+        /// JSON texts.
+        #[n(0)]
+        lines: Lines,
     },
     /// The enclave's metrics as they stand.
     #[n(1)]

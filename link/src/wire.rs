@@ -131,7 +131,7 @@ fn every_message_is_encoded_as_it_always_was() {
         numbered(StoreReply::Failed { what: what.clone() }),
     );
 
-    let lines = vec!["{}".to_owned(), "{\"a\":1}".to_owned()];
+    let lines = ["{}", "{\"a\":1}"].into_iter().collect();
     golden.check("event-audit", numbered(HostEvent::Audit { lines }));
     let samples = vec![Sample::new(Metric::Calls, 5), Sample::new(Metric::Keys, 2)];
     golden.check("event-metrics", numbered(HostEvent::Metrics { samples }));

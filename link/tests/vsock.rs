@@ -61,7 +61,7 @@ async fn a_channel_opens_over_vsock() {
     let event = Numbered {
         number: 1,
         body: HostEvent::Audit {
-            lines: vec!["{}".to_owned(); 4000],
+            lines: vec!["{}"; 4000].into_iter().collect(),
         },
     };
     let (sent, received) = tokio::join!(writer.send(&event), reader.receive());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use link::Lines;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AuditFile, Limits};
@@ -22,8 +23,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The lines of one message, and who waits for them.
 pub(crate) struct Batch {
-    /// JSON texts without line breaks.
-    pub(crate) lines: Vec<String>,
+    /// JSON texts.
+    pub(crate) lines: Lines,
     /// Told why, when they cannot be written at first.
     pub(crate) delayed: oneshot::Sender<String>,
     /// Told when they are on stable storage; dropped if they never will be.
@@ -78,27 +79,27 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         while let Some(first) = self.batches.blocking_recv() {
-            let mut group = vec![first];
-            let mut text = String::new();
-            append_lines(&mut text, &group[0]);
-            while text.len() < GROUP_BYTES
+            let mut lines = first.lines;
+            let mut senders = vec![(first.delayed, first.written)];
+            while lines.joined().len() < GROUP_BYTES
                 && let Ok(batch) = self.batches.try_recv()
             {
-                append_lines(&mut text, &batch);
-                group.push(batch);
+                lines.append(&batch.lines);
+                senders.push((batch.delayed, batch.written));
             }
-            self.write(&text, group);
+            self.write(&lines, senders);
         }
     }
 
     /// Writes until it succeeds; gives up only when the process ends.
-    fn write(&mut self, text: &str, group: Vec<Batch>) {
-        let events: u64 = group.iter().map(|batch| batch.lines.len() as u64).sum();
-        let (mut delayed, written): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .map(|batch| (batch.delayed, batch.written))
-            .unzip();
-        while let Err(error) = self.file.append(text.as_bytes()) {
+    fn write(
+        &mut self,
+        lines: &Lines,
+        senders: Vec<(oneshot::Sender<String>, oneshot::Sender<()>)>,
+    ) {
+        let events = lines.len() as u64;
+        let (mut delayed, written): (Vec<_>, Vec<_>) = senders.into_iter().unzip();
+        while let Err(error) = self.file.append(lines.joined().as_bytes()) {
             self.metrics.audit_failures.inc();
             self.metrics.audit_failing.set(1);
             tracing::error!(%error, events, "audit events cannot be written, trying again");
@@ -123,13 +124,6 @@ impl Writer {
     }
 }
 
-fn append_lines(text: &mut String, batch: &Batch) {
-    for line in &batch.lines {
-        text.push_str(line);
-        text.push('\n');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -146,7 +140,7 @@ mod tests {
         let (delayed, delay) = oneshot::channel();
         let (written, done) = oneshot::channel();
         let batch = Batch {
-            lines: vec![line],
+            lines: [line].into_iter().collect(),
             delayed,
             written,
         };

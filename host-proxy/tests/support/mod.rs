@@ -182,7 +182,7 @@ impl Link {
 
 pub fn audit(line: impl Into<String>) -> HostEvent {
     HostEvent::Audit {
-        lines: vec![line.into()],
+        lines: [line.into()].into_iter().collect(),
     }
 }
 

@@ -197,7 +197,9 @@ async fn events(
         {
             let mut memory = memory.lock().unwrap();
             match body {
-                HostEvent::Audit { lines } => memory.lines.extend(lines),
+                HostEvent::Audit { lines } => {
+                    memory.lines.extend(lines.iter().map(str::to_owned));
+                }
                 HostEvent::Metrics { .. } => {}
                 HostEvent::Publish { bytes, .. } => memory.published = Some(bytes),
             }
