@@ -15,6 +15,7 @@
 //!
 //! No locks: a use takes the next block of the key stream by a counter.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,9 +40,13 @@ const INHERITED_BYTES: usize = 32;
 /// Separates this use of HKDF from any other.
 const SALT: &[u8] = b"claviger enclave randomness v1";
 
-/// Bytes that are drawn at a time for a call. A data key for a recipient takes 128: ids of request
-/// and event, the data key, a nonce, the key of the message and its initialization vector.
-const CALL_BYTES: usize = 128;
+/// Bytes that a thread draws at a time for the calls it answers. A data key for a recipient takes
+/// 128: ids of request and event, the data key, a nonce, the key of the message and its
+/// initialization vector.
+const DRAWN_BYTES: usize = 2048;
+
+/// The most of them that are given at a time.
+const SMALL_BYTES: usize = 128;
 
 /// A handle to the enclave's randomness; clones share one state and may be used in parallel.
 #[derive(Clone)]
@@ -52,7 +57,12 @@ struct Source {
     /// Wiped when it is replaced and its last use is over.
     stream: ArcSwap<EncryptingKey>,
     next: AtomicU64,
+    /// Which of all keys of the process that is, to know what was drawn with an earlier one.
+    key_number: AtomicU64,
 }
+
+/// Numbers the keys of all streams.
+static KEYS: AtomicU64 = AtomicU64::new(1);
 
 /// No randomness could be had.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +80,7 @@ impl Random {
             system,
             stream: ArcSwap::from_pointee(stream),
             next: AtomicU64::new(0),
+            key_number: AtomicU64::new(KEYS.fetch_add(1, Ordering::Relaxed)),
         })))
     }
 
@@ -88,6 +99,8 @@ impl Random {
         self.add_stream(inherited.as_mut());
         let seed = Seed::gather(from_nsm, &self.0.system, &inherited)?;
         self.0.stream.store(Arc::new(seed.stream()?));
+        let number = KEYS.fetch_add(1, Ordering::Relaxed);
+        self.0.key_number.store(number, Ordering::Release);
         Ok(())
     }
 
@@ -97,13 +110,9 @@ impl Random {
         Arc::downgrade(&self.0.stream.load_full())
     }
 
-    /// Randomness for one call.
-    pub(crate) fn for_call(&self) -> CallRandom {
-        CallRandom {
-            random: self.clone(),
-            drawn: Zeroizing::new([0; CALL_BYTES]),
-            given: CALL_BYTES,
-        }
+    /// Randomness for a call.
+    pub(crate) fn for_call(&self) -> CallRandom<'_> {
+        CallRandom(self)
     }
 
     fn fill(&self, out: &mut [u8]) {
@@ -204,33 +213,49 @@ impl TryRng for Random {
 
 impl TryCryptoRng for Random {}
 
-/// Randomness for one call, drawn all at once, as each draw has its price. What was not given out
-/// is wiped with the rest when the call is over.
-pub(crate) struct CallRandom {
-    random: Random,
-    drawn: Zeroizing<[u8; CALL_BYTES]>,
-    /// How much of it was given out. No byte is given twice.
+/// Randomness for calls, which each thread draws for several at once, as each draw has its price.
+/// No byte is given twice; what is given is wiped, and so is what was drawn before the key of the
+/// stream was replaced.
+pub(crate) struct CallRandom<'r>(&'r Random);
+
+/// What a thread has drawn.
+struct Drawn {
+    bytes: Zeroizing<[u8; DRAWN_BYTES]>,
     given: usize,
+    /// The key it was drawn with.
+    key_number: u64,
 }
 
-impl CallRandom {
-    fn fill(&mut self, out: &mut [u8]) {
-        if out.len() > CALL_BYTES {
-            return self.random.fill(out);
+thread_local! {
+    static DRAWN: RefCell<Drawn> = RefCell::new(Drawn {
+        bytes: Zeroizing::new([0; DRAWN_BYTES]),
+        given: DRAWN_BYTES,
+        key_number: 0,
+    });
+}
+
+impl CallRandom<'_> {
+    fn fill(&self, out: &mut [u8]) {
+        if out.len() > SMALL_BYTES {
+            return self.0.fill(out);
         }
-        if out.len() > CALL_BYTES - self.given {
-            self.random.fill(self.drawn.as_mut());
-            self.given = 0;
-        }
-        let left = self.drawn.iter().skip(self.given);
-        for (byte, drawn) in out.iter_mut().zip(left) {
-            *byte = *drawn;
-        }
-        self.given += out.len();
+        DRAWN.with_borrow_mut(|drawn| {
+            let key_number = self.0.0.key_number.load(Ordering::Acquire);
+            if drawn.key_number != key_number || out.len() > DRAWN_BYTES - drawn.given {
+                self.0.fill(drawn.bytes.as_mut());
+                drawn.given = 0;
+                drawn.key_number = key_number;
+            }
+            let left = drawn.bytes.iter_mut().skip(drawn.given);
+            for (byte, drawn) in out.iter_mut().zip(left) {
+                *byte = std::mem::take(drawn);
+            }
+            drawn.given += out.len();
+        });
     }
 }
 
-impl TryRng for CallRandom {
+impl TryRng for CallRandom<'_> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -251,7 +276,7 @@ impl TryRng for CallRandom {
     }
 }
 
-impl TryCryptoRng for CallRandom {}
+impl TryCryptoRng for CallRandom<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -287,7 +312,7 @@ mod tests {
         let mut parts = HashSet::new();
         for _ in 0..100 {
             let mut call = random.for_call();
-            for length in [8, 16, 32, 33, 64, CALL_BYTES, CALL_BYTES + 1, 1000, 8] {
+            for length in [8, 16, 32, 33, 64, SMALL_BYTES, SMALL_BYTES + 1, 1000, 8] {
                 let mut out = vec![0; length];
                 call.fill_bytes(&mut out);
                 // The end of what was not written would be zeros.
@@ -299,6 +324,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_drawn_goes_with_its_key_and_what_was_given_is_wiped() {
+        let random = Random::new(&[7; NSM_SEED_BYTES]).unwrap();
+        let uses = |random: &Random| random.0.next.load(Ordering::Relaxed);
+        let left = || {
+            DRAWN.with_borrow(|drawn| (DRAWN_BYTES - drawn.given, drawn.bytes[0..16] == [0; 16]))
+        };
+        random.for_call().next_u64();
+        let (before, drawn) = (uses(&random), left());
+        random.for_call().fill_bytes(&mut [0; 16]);
+        assert_eq!(uses(&random), before, "of what was drawn already");
+        assert_eq!(left(), (drawn.0 - 16, true));
+
+        random.reseed(&[7; NSM_SEED_BYTES]).unwrap();
+        let before = uses(&random);
+        random.for_call().next_u64();
+        assert_eq!(uses(&random), before + 1, "of the new key");
+        assert_eq!(left(), (DRAWN_BYTES - 8, false));
+
+        let other = Random::new(&[7; NSM_SEED_BYTES]).unwrap();
+        other.for_call().next_u64();
+        assert_eq!(uses(&other), 1, "of its own");
     }
 
     #[test]
