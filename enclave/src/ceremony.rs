@@ -208,10 +208,6 @@ impl Ceremony {
         &self.counters
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// What `GET /health` tells: that nothing is served yet, and what is missing.
     pub(crate) async fn health(&self) -> Answer {
         let mut body = json!({

@@ -1,4 +1,4 @@
-//! The enclave's clock: the only place that reads the time of day.
+//! The enclave's clock: the only place that reads the time of day, but for hyper, which dates answers.
 //!
 //! An enclave's kernel follows the hypervisor's clock, not the parent instance's, and there is no
 //! network time. Nothing here asks the host.
@@ -26,23 +26,5 @@ impl Clock {
         #[cfg(test)]
         let since_epoch = since_epoch + self.ahead;
         Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// The value of a `Date` header: SDKs set their own clock from it.
-pub(crate) fn http_date(now: Timestamp) -> String {
-    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(now.as_millis()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_in_the_form_of_rfc_9110() {
-        assert_eq!(
-            http_date(Timestamp::from_millis(784_111_777_999)),
-            "Sun, 06 Nov 1994 08:49:37 GMT"
-        );
     }
 }

@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use attestation::Timestamp;
 use kms::engine::{Engine, Reply, Response, Step};
 use kms::key_pair::PreparedKeyPair;
 use kms::state::State;
 use kms::{Call, KmsError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
 use crate::audit::AuditQueue;
@@ -156,11 +155,6 @@ impl Driver {
         }
     }
 
-    /// The time now.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.stepper.clock.now()
-    }
-
     /// The newest durable state.
     pub(crate) fn state(&self) -> Arc<State> {
         self.stepper.current.state()
@@ -171,28 +165,42 @@ impl Driver {
         &self.stepper.counters
     }
 
-    /// Answers a call.
-    pub(crate) async fn answer(self: &Arc<Self>, received: Received) -> Response {
+    /// Answers a call, of which most are answered before this returns.
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        received: Received,
+    ) -> impl Future<Output = Response> + use<> {
+        let begun = self.begin(received);
+        async {
+            match begun {
+                Begun::Answered(response) => response,
+                Begun::Detached(rest) => joined(rest.await),
+            }
+        }
+    }
+
+    fn begin(self: &Arc<Self>, received: Received) -> Begun {
         let stepper = &self.stepper;
         if self.counters().clock_wrong.load(Ordering::Relaxed) {
             let error = "The enclave's clock disagrees with its security module's.";
-            return self.refuse(&received, &KmsError::KmsInternal(error.into()));
+            let error = KmsError::KmsInternal(error.into());
+            return Begun::Answered(self.refuse(&received, &error));
         }
         // Before anything is verified, so that it costs little and those behind it get their turn.
         if received.waited > self.wait_time {
-            return self.refuse(&received, &KmsError::Throttling);
+            return Begun::Answered(self.refuse(&received, &KmsError::Throttling));
         }
         let this = Arc::clone(self);
-        match stepper.step(&self.state(), &received) {
-            Step::Reply(reply) => self.finish(reply),
+        Begun::Detached(match stepper.step(&self.state(), &received) {
+            Step::Reply(reply) => return Begun::Answered(self.finish(reply)),
             Step::Commit(_, expected) => {
-                detached(this.answer_durably(received, None, expected)).await
+                tokio::spawn(this.answer_durably(received, None, expected))
             }
-            Step::Slow(expected) => detached(this.answer_slowly(received, expected)).await,
+            Step::Slow(expected) => tokio::spawn(this.answer_slowly(received, expected)),
             Step::Prepared(prepared, expected) => {
-                detached(this.answer_durably(received, Some(prepared), expected)).await
+                tokio::spawn(this.answer_durably(received, Some(prepared), expected))
             }
-        }
+        })
     }
 
     /// Refuses a call of which not everything arrived.
@@ -287,9 +295,12 @@ fn store_away() -> KmsError {
     )
 }
 
-/// Runs to the end, whether or not somebody still waits for the answer.
-async fn detached(work: impl Future<Output = Response> + Send + 'static) -> Response {
-    joined(tokio::spawn(work).await)
+/// A call after its first step.
+enum Begun {
+    /// That was all of it, as it is with most.
+    Answered(Response),
+    /// It runs to the end by itself, whether or not somebody still waits for the answer.
+    Detached(JoinHandle<Response>),
 }
 
 /// What a task returned; its panic, if it had one, goes on here. Nothing cancels such tasks.

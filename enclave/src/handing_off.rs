@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use attestation::Timestamp;
 use http::{Method, StatusCode};
 use quorum::Handover;
 use serde_json::json;
@@ -18,7 +17,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::ceremony::{Answer, refusal};
-use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::error::EnclaveError;
 use crate::http::{Front, Server};
@@ -87,7 +85,6 @@ impl HandingOff {
         let parting = Arc::new(Parting {
             nonce: successor.nonce,
             message: Mutex::new(Message::Kept(message)),
-            clock: enclave.clock,
             counters: Counters::default(),
         });
 
@@ -131,7 +128,6 @@ impl HandingOff {
 pub(crate) struct Parting {
     nonce: Nonce,
     message: Mutex<Message>,
-    clock: Clock,
     counters: Counters,
 }
 
@@ -193,10 +189,6 @@ impl Parting {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 
     /// What `GET /health` tells.

@@ -32,7 +32,8 @@ impl Places {
         }
         let _in_queue = self.queue.try_acquire().ok()?;
         let place = Arc::clone(&self.free).acquire_owned();
-        timeout(self.time, place).await.ok()?.ok()
+        // In a box, as few wait: all others have the room for it in their futures.
+        Box::pin(timeout(self.time, place)).await.ok()?.ok()
     }
 }
 

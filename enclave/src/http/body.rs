@@ -1,6 +1,9 @@
 //! Reads a request's body: whole, bounded in size and time, and wiped after use.
 
+use std::future::poll_fn;
 use std::ops::Deref;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
@@ -87,12 +90,15 @@ impl BodyReader {
         B: Body<Data: AsRef<[u8]>> + Unpin,
     {
         let place = self.requests.take().await.ok_or(BodyError::NoRoom)?;
-        timeout(
-            self.time,
-            self.read_untimed(body, waits_for_permission, place),
-        )
-        .await
-        .unwrap_or(Err(BodyError::TooSlow))
+        let mut reading = pin!(self.read_untimed(body, waits_for_permission, place));
+        // Most bodies are there already, and need no timer.
+        match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                let result = Box::pin(timeout(self.time, reading)).await;
+                result.unwrap_or(Err(BodyError::TooSlow))
+            }
+        }
     }
 
     async fn read_untimed<B>(

@@ -82,7 +82,14 @@ async fn serve_http<S>(
     };
     let wire = Wire::new(first, stream, Arc::clone(&activity));
     if is_http2 {
-        serve_http2(wire, &server.limits, shutdown, service, &activity).await;
+        serve_http2(
+            wire,
+            &server.limits,
+            shutdown,
+            service.on_tasks(),
+            &activity,
+        )
+        .await;
     } else {
         serve_http1(wire, &server.limits, shutdown, service, &activity).await;
     }
@@ -156,6 +163,7 @@ async fn serve_http1<S>(
     let mut closing = false;
     let end = loop {
         tokio::select! {
+            biased;
             result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break End::Done(result),
             () = is_down(&mut shutdown), if !closing => {
                 closing = true;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use attestation::Timestamp;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
@@ -25,7 +24,6 @@ use uuid::Uuid;
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
 use crate::ceremony::{self, Ceremony};
-use crate::clock::http_date;
 use crate::config::Limits;
 use crate::counters::{Counters, add};
 use crate::driver::Driver;
@@ -76,14 +74,6 @@ impl Front {
             Self::Callers { driver, .. } => driver.counters(),
             Self::Operators(ceremony) => ceremony.counters(),
             Self::Successor(parting) => parting.counters(),
-        }
-    }
-
-    fn now(&self) -> Timestamp {
-        match self {
-            Self::Callers { driver, .. } => driver.now(),
-            Self::Operators(ceremony) => ceremony.clock().now(),
-            Self::Successor(parting) => parting.now(),
         }
     }
 }
@@ -177,7 +167,7 @@ impl Server {
         }
     }
 
-    /// An answer of the engine with the headers that are the edge's part.
+    /// An answer of the engine with the headers that are the edge's part; hyper adds the `Date`.
     fn response(&self, answer: Answer) -> Response {
         let mut text = Uuid::encode_buffer();
         let text = answer.request_id.hyphenated().encode_lower(&mut text);
@@ -244,9 +234,6 @@ impl Server {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, length.into());
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Ok(date) = HeaderValue::try_from(http_date(self.front.now())) {
-            headers.insert(header::DATE, date);
-        }
         response
     }
 }

@@ -1,10 +1,12 @@
 //! One request in, one answer out.
 
 use std::convert::Infallible;
+use std::mem::take;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::request::Parts;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -21,12 +23,18 @@ use crate::operators::{Operators, Reply};
 const TLS_NEEDED: &str =
     "This port speaks HTTPS. Use https:// and the certificate authority in ca.pem.\n";
 
+/// The most that the future of a request takes. Allocators are quick up to about that size, and it
+/// is moved: what only few requests need is in boxes.
+const FUTURE_BYTES: usize = 1024;
+
 /// Answers the requests of one connection.
 #[derive(Clone)]
 pub(super) struct Service {
     server: Arc<Server>,
     activity: Arc<Activity>,
     only_health: bool,
+    /// Whether each request has a task of its own, as those of HTTP/2 have.
+    has_tasks: bool,
 }
 
 impl Service {
@@ -36,6 +44,15 @@ impl Service {
             server: Arc::clone(server),
             activity: Arc::clone(activity),
             only_health: false,
+            has_tasks: false,
+        }
+    }
+
+    /// Answers each request on a task of its own.
+    pub(super) fn on_tasks(self) -> Self {
+        Self {
+            has_tasks: true,
+            ..self
         }
     }
 
@@ -47,31 +64,32 @@ impl Service {
         }
     }
 
-    async fn respond(self, request: Request<Incoming>, waited: Duration) -> Response {
+    /// The parts are taken when they are needed: moved from one future into the next, they would
+    /// be in each of them.
+    async fn respond(&self, parts: &mut Parts, body: &mut Incoming, waited: Duration) -> Response {
         let server = &self.server;
-        let (parts, mut body) = request.into_parts();
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if reads && parts.uri.path() == link::HEALTH_PATH {
-            return server.health().await;
+            return Box::pin(server.health()).await;
         }
         if reads && !self.only_health && parts.uri.path() == ATTESTATION_PATH {
-            return server.attestation(parts.uri.query()).await;
+            return Box::pin(server.attestation(parts.uri.query())).await;
         }
         let waits_for_permission = parts.headers.contains_key(header::EXPECT);
-        let body = server.bodies.read(&mut body, waits_for_permission).await;
+        let body = server.bodies.read(body, waits_for_permission).await;
         if self.only_health {
             return server.answer(StatusCode::BAD_REQUEST, "text/plain", TLS_NEEDED.into());
         }
         let (method, path) = (&parts.method, parts.uri.path());
-        let nonce = identity::nonce(parts.uri.query());
+        let nonce = || identity::nonce(parts.uri.query());
         let driver = match &server.front {
             Front::Callers {
                 operators: Some(operators),
                 ..
             } if Operators::is_theirs(path) => {
                 let body = body.unwrap_or_default();
-                let answer = operators.answer((method, path), nonce, &body, &server.identity);
-                return match answer.await {
+                let answer = operators.answer((method, path), nonce(), &body, &server.identity);
+                return match Box::pin(answer).await {
                     Reply::Json(answer) => server.json(answer),
                     Reply::Document(document) => {
                         server.answer(StatusCode::OK, identity::MEDIA_TYPE, document.into())
@@ -81,11 +99,11 @@ impl Service {
             Front::Callers { driver, .. } => driver,
             Front::Operators(ceremony) => {
                 let body = body.unwrap_or_default();
-                let answer = ceremony.answer(method, path, &body, &server.identity, nonce);
-                return server.json(answer.await);
+                let answer = ceremony.answer(method, path, &body, &server.identity, nonce());
+                return server.json(Box::pin(answer).await);
             }
             Front::Successor(parting) => {
-                return match parting.answer(method, path, nonce.as_deref()) {
+                return match parting.answer(method, path, nonce().as_deref()) {
                     Ok(message) => server.answer(StatusCode::OK, OCTETS, message.into()),
                     Err(refusal) => server.json(refusal),
                 };
@@ -96,9 +114,9 @@ impl Service {
             Err(error) => (WholeBody::default(), Some(kms_error(error))),
         };
         let received = Received {
-            method: parts.method,
-            uri: parts.uri,
-            headers: parts.headers,
+            method: take(&mut parts.method),
+            uri: take(&mut parts.uri),
+            headers: take(&mut parts.headers),
             // Without it, requests in clear did not come this far.
             is_encrypted: server.tls.is_some(),
             body,
@@ -119,18 +137,23 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_work = self.activity.begin();
         let head_only = request.method() == Method::HEAD;
-        let (this, read) = (self.clone(), Instant::now());
-        Box::pin(async move {
-            // A request of HTTP/2 has a task of its own, which waits for its turn too.
-            let waited = this.activity.waited() + read.elapsed();
-            let mut response = this.respond(request, waited).await;
+        let (mut parts, mut body) = request.into_parts();
+        let this = self.clone();
+        let read = this.has_tasks.then(Instant::now);
+        let future = async move {
+            // A task of its own waits for its turn, too.
+            let for_task = read.map_or(Duration::ZERO, |read| read.elapsed());
+            let waited = this.activity.waited() + for_task;
+            let mut response = this.respond(&mut parts, &mut body, waited).await;
             if head_only {
                 // hyper leaves it out in HTTP/1, but sends it in HTTP/2.
                 *response.body_mut() = Full::default();
             }
             drop(in_work);
             Ok(response)
-        })
+        };
+        debug_assert!(size_of_val(&future) <= FUTURE_BYTES);
+        Box::pin(future)
     }
 }
 
