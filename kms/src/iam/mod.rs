@@ -44,6 +44,7 @@ use crate::engine::{Protocol, Reply, Step};
 use crate::error::KmsError;
 use crate::name::AccountId;
 use crate::permit::Asking;
+use crate::protocol::operation::TARGET;
 use crate::sigv4::Service;
 use crate::state::{Change, State};
 
@@ -85,7 +86,7 @@ pub(crate) fn is_for(call: &Call<'_>) -> bool {
     let media_type = content_type.and_then(|value| value.split(';').next());
     call.method == http::Method::POST
         && media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(FORM))
-        && !call.headers.contains_key("x-amz-target")
+        && !call.headers.contains_key(TARGET)
 }
 
 /// Answers a call of the Query protocol.

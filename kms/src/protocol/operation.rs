@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use http::HeaderName;
+use http::header::CONTENT_TYPE;
+
 use crate::call::Call;
 use crate::error::KmsError;
 
@@ -11,6 +14,9 @@ const JSON_TYPES: [&str; 3] = [
     "application/x-amz-json-1.0",
     "application/json",
 ];
+
+/// The header that names the operation.
+pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// What the `X-Amz-Target` header says before the operation's name.
 const TARGET_PREFIX: &str = "TrentService.";
@@ -61,16 +67,16 @@ impl OperationName {
     /// body is something else than JSON.
     pub fn of(call: &Call<'_>) -> Result<Self, KmsError> {
         let text = |name| {
-            let value: Option<&http::HeaderValue> = call.headers.get(name);
+            let value = call.headers.get(name);
             value.map(|value| value.to_str().unwrap_or_default())
         };
-        let content_type = text(http::header::CONTENT_TYPE.as_str()).unwrap_or("application/json");
+        let content_type = text(CONTENT_TYPE).unwrap_or("application/json");
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let is_json = JSON_TYPES
             .iter()
             .any(|json| media_type.eq_ignore_ascii_case(json));
         if call.method == http::Method::POST && is_json {
-            Self::from_target(text("x-amz-target"))
+            Self::from_target(text(TARGET))
         } else {
             Err(KmsError::UnknownOperation)
         }
@@ -99,7 +105,6 @@ impl fmt::Display for OperationName {
 
 #[cfg(test)]
 mod tests {
-    use http::header::CONTENT_TYPE;
     use http::{HeaderMap, HeaderValue, Method, Uri};
 
     use super::*;

@@ -5,12 +5,16 @@ use std::borrow::Cow;
 use attestation::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::HeaderName;
 use sha2::{Digest, Sha256};
 
 use crate::call::Call;
 use crate::error::KmsError;
 
-use super::date;
+use super::{between, date};
+
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// The only algorithm.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -78,7 +82,7 @@ impl<'a> Authorization<'a> {
             ));
         }
         let claim = Self::parse_header(call, header)?;
-        let token = call.headers.get("x-amz-security-token");
+        let token = call.headers.get(SECURITY_TOKEN);
         Ok(Self {
             // What is no text is no token of ours, nor is it none at all.
             session_token: token.map(|token| token.to_str().unwrap_or("?")),
@@ -89,9 +93,9 @@ impl<'a> Authorization<'a> {
     fn parse_header(call: &Call<'a>, header: &'a str) -> Result<Self, KmsError> {
         let (algorithm, parameters) = header.split_once(' ').unwrap_or((header, ""));
         let parameters = Parameters::parse(header, parameters)?;
-        let date = ["x-amz-date", "date"]
-            .iter()
-            .find_map(|name| call.headers.get(*name));
+        let date = [&AMZ_DATE, &http::header::DATE]
+            .into_iter()
+            .find_map(|name| call.headers.get(name));
         let (Some(credential), Some(signature), Some(signed_headers), Some(date)) = (
             parameters.credential,
             parameters.signature,
@@ -129,7 +133,7 @@ impl<'a> Authorization<'a> {
             )
         };
         let (access_key_id, scope) = credential.split_once('/').ok_or_else(malformed)?;
-        let mut parts = scope.split('/');
+        let mut parts = between(scope, memchr::memchr_iter(b'/', scope.as_bytes()));
         let (Some(day), Some(region), Some(service), Some(terminator), None) = (
             parts.next(),
             parts.next(),
@@ -223,7 +227,8 @@ struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     fn parse(header: &str, text: &'a str) -> Result<Self, KmsError> {
         let mut parameters = Self::default();
-        for parameter in text.split([',', ' ', '\t']).filter(|text| !text.is_empty()) {
+        let separators = memchr::memchr3_iter(b',', b' ', b'\t', text.as_bytes());
+        for parameter in between(text, separators).filter(|text| !text.is_empty()) {
             let Some((name, value)) = parameter.split_once('=') else {
                 return Err(KmsError::IncompleteSignature(
                     format!(

@@ -1,11 +1,13 @@
 //! The canonical form of a request, which is what is signed.
 
+use std::borrow::Cow;
+
 use http::HeaderName;
 
 use crate::call::Call;
 use crate::error::KmsError;
 
-use super::Authorization;
+use super::{Authorization, between};
 
 /// How many headers a signature may cover. Real clients sign up to twelve.
 const MAX_SIGNED_HEADERS: usize = 100;
@@ -24,7 +26,8 @@ pub(super) fn check_signed_headers(
     call: &Call<'_>,
     authorization: &Authorization<'_>,
 ) -> Result<(), KmsError> {
-    let signed: Vec<&str> = authorization.signed_headers().split(';').collect();
+    let signed = authorization.signed_headers();
+    let signed: Vec<&str> = names(signed).collect();
     let invalid = |message: String| Err(KmsError::InvalidSignature(message.into()));
     if signed.len() > MAX_SIGNED_HEADERS {
         return invalid(format!(
@@ -76,8 +79,8 @@ pub(super) fn request(
     out.push(b'\n');
     push_query(&mut out, call.uri.query().unwrap_or_default());
     out.push(b'\n');
-    let signed_headers = authorization.signed_headers().to_ascii_lowercase();
-    for name in signed_headers.split(';') {
+    let signed_headers = in_lower_case(authorization.signed_headers());
+    for name in names(&signed_headers) {
         push_header(&mut out, call, name);
     }
     out.push(b'\n');
@@ -85,6 +88,19 @@ pub(super) fn request(
     out.push(b'\n');
     out.extend_from_slice(body_sha256.as_bytes());
     out
+}
+
+/// The names in a list of signed headers.
+fn names(signed_headers: &str) -> impl Iterator<Item = &str> {
+    let separators = memchr::memchr_iter(b';', signed_headers.as_bytes());
+    between(signed_headers, separators)
+}
+
+fn in_lower_case(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => text.to_ascii_lowercase().into(),
+        false => text.into(),
+    }
 }
 
 /// A header's line: its values trimmed, runs of blanks collapsed, joined by commas. A header that
@@ -106,7 +122,11 @@ fn push_header(out: &mut Vec<u8>, call: &Call<'_>, name: &str) {
 }
 
 fn push_collapsed(out: &mut Vec<u8>, value: &[u8]) {
-    let words = value.trim_ascii().split(|byte| *byte == b' ');
+    let value = value.trim_ascii();
+    if memchr::memchr(b' ', value).is_none() {
+        return out.extend_from_slice(value);
+    }
+    let words = value.split(|byte| *byte == b' ');
     for (index, word) in words.filter(|word| !word.is_empty()).enumerate() {
         if index > 0 {
             out.push(b' ');

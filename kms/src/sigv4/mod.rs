@@ -21,6 +21,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use attestation::Timestamp;
+use http::HeaderName;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -54,6 +55,9 @@ impl Service {
     }
 }
 
+/// The header that says what the body's hash is.
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+
 /// What a credential scope ends in.
 const TERMINATOR: &str = "aws4_request";
 
@@ -62,15 +66,15 @@ const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// A caller whose signature has been verified. Only [`verify`] makes one.
 #[derive(Clone, Debug)]
-pub struct Authenticated {
-    access_key_id: String,
+pub struct Authenticated<'a> {
+    access_key_id: &'a str,
     region: Region,
 }
 
-impl Authenticated {
+impl Authenticated<'_> {
     /// The access key the request was signed with.
     pub fn access_key_id(&self) -> &str {
-        &self.access_key_id
+        self.access_key_id
     }
 
     /// The region the request was signed for, which is the region it is served in.
@@ -90,26 +94,26 @@ impl Authenticated {
 /// UnrecognizedClientException for an unknown key; InvalidSignatureException for a signature that
 /// does not match, that is not for this service or a region, that is more than five minutes off
 /// `now`, or that leaves out a header it must cover.
-pub fn verify(
+pub fn verify<'a>(
     call: &Call<'_>,
-    authorization: &Authorization<'_>,
+    authorization: &Authorization<'a>,
     service: Service,
     secret: Option<&SecretAccessKey>,
     now: Timestamp,
-) -> Result<Authenticated, KmsError> {
+) -> Result<Authenticated<'a>, KmsError> {
     let (date, region) = (authorization.date(), authorization.region());
     let Some(secret) = secret else {
         let stand_in = SecretAccessKey::new(String::from("an access key that does not exist"));
         let key = SigningKey::derive(&stand_in, date, region, service);
-        let _ = verify_with(call, authorization, service, &key, now);
+        let _ = verify_with(call, authorization, service, (&key, None), now);
         return Err(unknown_caller());
     };
     match secret.remembered(date, region, service) {
-        Some(key) => verify_with(call, authorization, service, &key, now),
+        Some((key, region)) => verify_with(call, authorization, service, (&key, Some(region)), now),
         None => {
             let key = SigningKey::derive(secret, date, region, service);
-            let authenticated = verify_with(call, authorization, service, &key, now)?;
-            secret.remember(date, region, service, key);
+            let authenticated = verify_with(call, authorization, service, (&key, None), now)?;
+            secret.remember(date, &authenticated.region, service, key);
             Ok(authenticated)
         }
     }
@@ -121,21 +125,21 @@ pub(crate) fn unknown_caller() -> KmsError {
 }
 
 /// Verifies the signature of a call with the signing key of the authorization's access key, date
-/// and region, and of this service.
+/// and region, and of this service; the region is parsed where it is not known with the key.
 ///
 /// # Errors
 ///
 /// Those of [`verify`], but for the unknown key.
-fn verify_with(
+fn verify_with<'a>(
     call: &Call<'_>,
-    authorization: &Authorization<'_>,
+    authorization: &Authorization<'a>,
     service: Service,
-    key: &SigningKey,
+    (key, region): (&SigningKey, Option<Region>),
     now: Timestamp,
-) -> Result<Authenticated, KmsError> {
+) -> Result<Authenticated<'a>, KmsError> {
     check_skew(authorization, now)?;
     canonical::check_signed_headers(call, authorization)?;
-    let region = check_scope(authorization, service)?;
+    let region = check_scope(authorization, service, region)?;
     let expected = signature(call, authorization, key)?;
     if bool::from(
         expected
@@ -144,7 +148,7 @@ fn verify_with(
             .ct_eq(authorization.signature().as_bytes()),
     ) {
         Ok(Authenticated {
-            access_key_id: authorization.access_key_id().to_owned(),
+            access_key_id: authorization.access_key_id(),
             region,
         })
     } else {
@@ -159,18 +163,31 @@ fn signature(
     key: &SigningKey,
 ) -> Result<Digits, KmsError> {
     let body_sha256 = Digits::of(&Sha256::digest(call.body).into());
-    let claimed = call.headers.get("x-amz-content-sha256");
+    let claimed = call.headers.get(CONTENT_SHA256);
     if claimed.is_some_and(|claimed| claimed.as_bytes() != body_sha256.as_str().as_bytes()) {
         return Err(mismatch());
     }
     let canonical_request = canonical::request(call, authorization, body_sha256.as_str());
-    let string_to_sign = format!(
-        "AWS4-HMAC-SHA256\n{}\n{}\n{}",
+    let canonical_request = Digits::of(&Sha256::digest(&canonical_request).into());
+    let string_to_sign = [
+        "AWS4-HMAC-SHA256\n",
         authorization.signed_at_text(),
+        "\n",
         authorization.scope(),
-        Digits::of(&Sha256::digest(&canonical_request).into()),
-    );
-    Ok(Digits::of(&key.sign(string_to_sign.as_bytes())))
+        "\n",
+        canonical_request.as_str(),
+    ];
+    Ok(Digits::of(&key.sign(&string_to_sign)))
+}
+
+/// The parts of a text between separators, of which these are the places. They are ASCII.
+fn between(text: &str, separators: impl Iterator<Item = usize>) -> impl Iterator<Item = &str> {
+    let mut start = 0;
+    separators.chain([text.len()]).map(move |end| {
+        let part = text.get(start..end).unwrap_or_default();
+        start = end + 1;
+        part
+    })
 }
 
 /// Whether the request was signed within five minutes of now. The texts are recorded; SDKs look
@@ -200,9 +217,13 @@ fn check_skew(authorization: &Authorization<'_>, now: Timestamp) -> Result<(), K
 
 /// Whether the credential scope is for this service. All that is wrong comes in one message, as
 /// recorded by dynalite; the wording of the region's part is the documentation's.
-fn check_scope(authorization: &Authorization<'_>, service: Service) -> Result<Region, KmsError> {
+fn check_scope(
+    authorization: &Authorization<'_>,
+    service: Service,
+    known: Option<Region>,
+) -> Result<Region, KmsError> {
     let mut wrong = String::new();
-    let region = authorization.region().parse();
+    let region = known.map_or_else(|| authorization.region().parse(), Ok);
     if region.is_err() {
         // Writing to a String can't fail.
         let _ = write!(

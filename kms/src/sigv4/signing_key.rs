@@ -8,6 +8,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{Service, TERMINATOR};
+use crate::name::Region;
 
 /// The secret half of an access key. Wiped when dropped, never shown.
 ///
@@ -24,13 +25,13 @@ const REMEMBERED: usize = 4;
 /// What a signing key is good for.
 struct Scope {
     date: Box<str>,
-    region: Box<str>,
+    region: Region,
     service: Service,
 }
 
 impl Scope {
     fn is(&self, date: &str, region: &str, service: Service) -> bool {
-        *self.date == *date && *self.region == *region && self.service == service
+        *self.date == *date && self.region.as_str() == region && self.service == service
     }
 }
 
@@ -48,29 +49,29 @@ impl SecretAccessKey {
         &self.secret
     }
 
-    /// The signing key for a scope, if a good signature was made with it lately.
+    /// The signing key for a scope and its region, if a good signature was made with it lately.
     pub(super) fn remembered(
         &self,
         date: &str,
         region: &str,
         service: Service,
-    ) -> Option<SigningKey> {
+    ) -> Option<(SigningKey, Region)> {
         let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
         let mut derived = derived.iter();
         let found = derived.find(|(scope, _)| scope.is(date, region, service));
-        found.map(|(_, key)| key.clone())
+        found.map(|(scope, key)| (key.clone(), scope.region.clone()))
     }
 
     /// Remembers the signing key for a scope, in the place of the oldest.
-    pub(super) fn remember(&self, date: &str, region: &str, service: Service, key: SigningKey) {
+    pub(super) fn remember(&self, date: &str, region: &Region, service: Service, key: SigningKey) {
         let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
-        let known = |(scope, _): &(Scope, _)| scope.is(date, region, service);
+        let known = |(scope, _): &(Scope, _)| scope.is(date, region.as_str(), service);
         if derived.iter().any(known) {
             return;
         }
         let scope = Scope {
             date: date.into(),
-            region: region.into(),
+            region: region.clone(),
             service,
         };
         derived.truncate(REMEMBERED - 1);
@@ -88,9 +89,10 @@ impl Clone for SecretAccessKey {
     }
 }
 
-/// The key that signs an access key's requests of one day to one service in one region. Wiped when dropped.
+/// The key that signs an access key's requests of one day to one service in one region, as HMAC
+/// keeps it. Wiped when dropped.
 #[derive(Clone)]
-pub struct SigningKey(Zeroizing<[u8; 32]>);
+pub struct SigningKey(Hmac<Sha256>);
 
 impl SigningKey {
     /// Derives the signing key of an access key for a day (`YYYYMMDD`), a region and a service.
@@ -106,21 +108,22 @@ impl SigningKey {
         service: &str,
     ) -> Self {
         let secret = Zeroizing::new(["AWS4", secret.expose()].concat());
-        let day = hmac_sha256(secret.as_bytes(), date.as_bytes());
-        let parts = [region, service, TERMINATOR];
+        let parts = [date, region, service, TERMINATOR];
         parts
             .iter()
-            .fold(Self(day), |key, part| Self(key.sign(part.as_bytes())))
+            .fold(Self::new(secret.as_bytes()), |key, part| {
+                Self::new(key.sign(&[part]).as_slice())
+            })
     }
 
-    /// The signature of a string to sign.
-    pub(super) fn sign(&self, message: &[u8]) -> Zeroizing<[u8; 32]> {
-        hmac_sha256(self.0.as_slice(), message)
+    fn new(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
     }
-}
 
-fn hmac_sha256(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    Zeroizing::new(mac.finalize().into_bytes().into())
+    /// The signature of a string to sign, which comes in parts.
+    pub(super) fn sign(&self, parts: &[&str]) -> Zeroizing<[u8; 32]> {
+        let mut mac = self.0.clone();
+        parts.iter().for_each(|part| mac.update(part.as_bytes()));
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
 }

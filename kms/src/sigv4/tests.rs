@@ -119,14 +119,18 @@ impl Received {
         }
     }
 
-    fn verify_at(&self, secret: Option<&str>, now: Timestamp) -> Result<Authenticated, KmsError> {
+    fn verify_at(
+        &self,
+        secret: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Authenticated<'_>, KmsError> {
         let call = self.call();
         let authorization = Authorization::parse(&call)?;
         let secret = secret.map(|secret| SecretAccessKey::new(secret.to_owned()));
         verify(&call, &authorization, Service::Kms, secret.as_ref(), now)
     }
 
-    fn verify(&self) -> Result<Authenticated, KmsError> {
+    fn verify(&self) -> Result<Authenticated<'_>, KmsError> {
         self.verify_at(Some(SECRET), NOW)
     }
 }
@@ -145,10 +149,11 @@ fn a_signing_key_is_remembered_for_its_scope_and_no_other() {
         let date = (20_260_100 + day).to_string();
         let key = SigningKey::derive(&secret, &date, region, Service::Kms);
         for _ in 0..2 {
-            secret.remember(&date, region, Service::Kms, key.clone());
+            secret.remember(&date, &region.parse().unwrap(), Service::Kms, key.clone());
         }
-        let remembered = secret.remembered(&date, region, Service::Kms).unwrap();
-        assert_eq!(*remembered.sign(b"text"), *key.sign(b"text"));
+        let (remembered, of) = secret.remembered(&date, region, Service::Kms).unwrap();
+        assert_eq!(*remembered.sign(&["te", "xt"]), *key.sign(&["text"]));
+        assert_eq!(of.as_str(), region);
         assert!(!remembers(&secret, day, "eu-central-2", Service::Kms));
         assert!(!remembers(&secret, day, region, Service::Sts));
         assert!(!remembers(&secret, day + 1, region, Service::Kms));
@@ -378,7 +383,8 @@ fn signatures_are_those_of_the_aws_test_suite() {
 
 #[test]
 fn a_signed_call_names_its_access_key_and_region() {
-    let caller = Received::signed().verify().expect("signed");
+    let request = Received::signed();
+    let caller = request.verify().expect("signed");
     assert_eq!(caller.access_key_id(), ACCESS_KEY_ID);
     assert_eq!(caller.region().as_str(), "eu-central-1");
 }
@@ -501,7 +507,8 @@ fn any_change_to_what_is_signed_is_found() {
         let error = request.verify().expect_err(what);
         assert_eq!(error, KmsError::InvalidSignature(MISMATCH.into()), "{what}");
     }
-    let error = Received::signed().verify_at(Some("another secret"), NOW);
+    let request = Received::signed();
+    let error = request.verify_at(Some("another secret"), NOW);
     assert_eq!(
         error.err(),
         Some(KmsError::InvalidSignature(MISMATCH.into()))
