@@ -1,12 +1,10 @@
 //! The encryption context: pairs of texts that a ciphertext is bound to.
 
-use std::collections::BTreeMap;
-
 /// An encryption context, in the canonical order of its keys. Not secret: it is logged.
 ///
 /// Empty means none, as in AWS.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct EncryptionContext(BTreeMap<String, String>);
+pub struct EncryptionContext(Vec<(String, String)>);
 
 impl EncryptionContext {
     /// The pairs, ordered by the bytes of their keys.
@@ -18,7 +16,11 @@ impl EncryptionContext {
 
     /// The value of one key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        let place = self
+            .0
+            .binary_search_by(|(other, _)| other.as_str().cmp(key));
+        let (_, value) = self.0.get(place.ok()?)?;
+        Some(value)
     }
 
     /// Whether there is no pair.
@@ -36,10 +38,42 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for EncryptionContex
     /// Of pairs with the same key the last one stays.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter();
-        Self(
-            pairs
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-        )
+        let mut pairs: Vec<(String, String)> = pairs
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pairs.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        Self(pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_in_the_order_of_its_keys(
+            pairs in proptest::collection::vec(("[ab]{0,2}", "[xyz]"), 0..8),
+        ) {
+            let map: BTreeMap<String, String> = pairs.iter().cloned().collect();
+            let context: EncryptionContext = pairs.into_iter().collect();
+            let expected = map.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            prop_assert!(context.iter().eq(expected));
+            prop_assert_eq!((context.len(), context.is_empty()), (map.len(), map.is_empty()));
+            for key in ["", "a", "b", "ab", "ba", "c"] {
+                prop_assert_eq!(context.get(key), map.get(key).map(String::as_str));
+            }
+        }
     }
 }

@@ -40,12 +40,15 @@ impl<'a> Object<'a> {
     /// one included.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, KmsError> {
         let left = Cell::new(MAX_VALUES);
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let parsed = Value { left: &left }
-            .deserialize(&mut deserializer)
-            .and_then(|value| deserializer.end().map(|()| value));
+        // All of it at once is quicker than each text by itself.
+        let parsed = str::from_utf8(body).ok().and_then(|body| {
+            let mut deserializer = serde_json::Deserializer::from_str(body);
+            let value = Value { left: &left }.deserialize(&mut deserializer).ok()?;
+            deserializer.end().ok()?;
+            Some(value)
+        });
         match parsed {
-            Ok(Json::Object(object)) => Ok(object),
+            Some(Json::Object(object)) => Ok(object),
             _ => Err(KmsError::Serialization("".into())),
         }
     }

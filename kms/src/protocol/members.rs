@@ -101,7 +101,10 @@ impl Text {
         let pattern = self.pattern.as_ref();
         let pattern = pattern.filter(|pattern| !pattern.matches(text));
         let pattern = pattern.map(|pattern| Constraint::Pattern(pattern.expression));
-        let length = text.chars().count();
+        let length = match text.is_ascii() {
+            true => text.len(),
+            false => text.chars().count(),
+        };
         let length = Constraint::on_length(length, &self.length);
         length.into_iter().chain(pattern)
     }
