@@ -87,13 +87,15 @@ impl Region {
 
     /// Whether a text of any length has the form of a region's name.
     pub(crate) fn is_name(text: &str) -> bool {
-        let mut parts = text.rsplit('-');
+        let made_of = |part: &[u8], of: fn(&u8) -> bool| !part.is_empty() && part.iter().all(of);
+        let mut parts = text.as_bytes().rsplit(|byte| *byte == b'-');
         let number = parts.next().unwrap_or_default();
-        let words = parts.clone().count();
-        (2..=3).contains(&words)
-            && !number.is_empty()
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-            && parts.all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+        let mut words = 0;
+        made_of(number, u8::is_ascii_digit)
+            && parts
+                .inspect(|_| words += 1)
+                .all(|word| made_of(word, u8::is_ascii_lowercase))
+            && (2..=3).contains(&words)
     }
 }
 
