@@ -81,8 +81,7 @@ struct Outcome {
 
 /// Whether a call is one of the Query protocol.
 pub(crate) fn is_for(call: &Call<'_>) -> bool {
-    let content_type = call.headers.get(http::header::CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let content_type = call.text(&http::header::CONTENT_TYPE).flatten();
     let media_type = content_type.and_then(|value| value.split(';').next());
     call.method == http::Method::POST
         && media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(FORM))

@@ -66,17 +66,14 @@ impl OperationName {
     /// UnknownOperationException if the call names none of ours, is not a POST, or says that its
     /// body is something else than JSON.
     pub fn of(call: &Call<'_>) -> Result<Self, KmsError> {
-        let text = |name| {
-            let value = call.headers.get(name);
-            value.map(|value| value.to_str().unwrap_or_default())
-        };
-        let content_type = text(CONTENT_TYPE).unwrap_or("application/json");
+        let text = |name| call.text(name).map(Option::unwrap_or_default);
+        let content_type = text(&CONTENT_TYPE).unwrap_or("application/json");
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let is_json = JSON_TYPES
             .iter()
             .any(|json| media_type.eq_ignore_ascii_case(json));
         if call.method == http::Method::POST && is_json {
-            Self::from_target(text(TARGET))
+            Self::from_target(text(&TARGET))
         } else {
             Err(KmsError::UnknownOperation)
         }

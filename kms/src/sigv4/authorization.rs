@@ -54,7 +54,7 @@ impl<'a> Authorization<'a> {
     /// IncompleteSignatureException for a header that lacks a part or can't be parsed, and
     /// InvalidSignatureException if there is a second signature in the query string.
     pub fn parse(call: &Call<'a>) -> Result<Self, KmsError> {
-        let header = call.headers.get(http::header::AUTHORIZATION);
+        let header = call.text(&http::header::AUTHORIZATION);
         let signed_in_query = call.uri.query().is_some_and(|query| {
             let name = |parameter: &str| parameter.split('=').next().map(str::to_owned);
             query
@@ -75,17 +75,17 @@ impl<'a> Authorization<'a> {
             }
             (None, false) => return Err(KmsError::MissingAuthenticationToken),
         };
-        let header = header.to_str().unwrap_or_default();
+        let header = header.unwrap_or_default();
         if header.len() > MAX_HEADER {
             return Err(KmsError::IncompleteSignature(
                 "Authorization header is too long.".into(),
             ));
         }
         let claim = Self::parse_header(call, header)?;
-        let token = call.headers.get(SECURITY_TOKEN);
+        let token = call.text(&SECURITY_TOKEN);
         Ok(Self {
             // What is no text is no token of ours, nor is it none at all.
-            session_token: token.map(|token| token.to_str().unwrap_or("?")),
+            session_token: token.map(|token| token.unwrap_or("?")),
             ..claim
         })
     }
@@ -95,7 +95,7 @@ impl<'a> Authorization<'a> {
         let parameters = Parameters::parse(header, parameters)?;
         let date = [&AMZ_DATE, &http::header::DATE]
             .into_iter()
-            .find_map(|name| call.headers.get(name));
+            .find_map(|name| call.text(name));
         let (Some(credential), Some(signature), Some(signed_headers), Some(date)) = (
             parameters.credential,
             parameters.signature,
@@ -104,7 +104,7 @@ impl<'a> Authorization<'a> {
         ) else {
             return Err(parameters.incomplete(header, date.is_some()));
         };
-        let date = date.to_str().unwrap_or_default();
+        let date = date.unwrap_or_default();
         let (signed_at, signed_at_text) = parse_date(date).ok_or_else(|| {
                 KmsError::IncompleteSignature(
                     format!(
