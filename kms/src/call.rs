@@ -1,6 +1,7 @@
 //! One HTTP request, as the edge received it.
 
 use http::HeaderName;
+use http::header::CONTENT_TYPE;
 
 /// One call: a whole HTTP request, borrowed from the edge.
 #[derive(Clone, Copy)]
@@ -26,5 +27,13 @@ impl<'a> Call<'a> {
         let value = self.headers.get(name)?.as_bytes();
         // `HeaderValue::to_str` looks at each byte by itself.
         Some(str::from_utf8(value).ok().filter(|text| text.is_ascii()))
+    }
+
+    /// The media type of the body, without its parameters: `None` if none is given.
+    pub(crate) fn media_type(&self) -> Option<&'a str> {
+        let content_type = self.text(&CONTENT_TYPE)?.unwrap_or_default();
+        let end = memchr::memchr(b';', content_type.as_bytes());
+        let media_type = content_type.get(..end.unwrap_or(content_type.len()));
+        media_type.map(str::trim)
     }
 }

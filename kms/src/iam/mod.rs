@@ -81,10 +81,9 @@ struct Outcome {
 
 /// Whether a call is one of the Query protocol.
 pub(crate) fn is_for(call: &Call<'_>) -> bool {
-    let content_type = call.text(&http::header::CONTENT_TYPE).flatten();
-    let media_type = content_type.and_then(|value| value.split(';').next());
+    let is_form = |media_type: &str| media_type.eq_ignore_ascii_case(FORM);
     call.method == http::Method::POST
-        && media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(FORM))
+        && call.media_type().is_some_and(is_form)
         && !call.headers.contains_key(TARGET)
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use http::HeaderName;
-use http::header::CONTENT_TYPE;
 
 use crate::call::Call;
 use crate::error::KmsError;
@@ -66,14 +65,12 @@ impl OperationName {
     /// UnknownOperationException if the call names none of ours, is not a POST, or says that its
     /// body is something else than JSON.
     pub fn of(call: &Call<'_>) -> Result<Self, KmsError> {
-        let text = |name| call.text(name).map(Option::unwrap_or_default);
-        let content_type = text(&CONTENT_TYPE).unwrap_or("application/json");
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        let media_type = call.media_type().unwrap_or("application/json");
         let is_json = JSON_TYPES
             .iter()
             .any(|json| media_type.eq_ignore_ascii_case(json));
         if call.method == http::Method::POST && is_json {
-            Self::from_target(text(&TARGET))
+            Self::from_target(call.text(&TARGET).flatten())
         } else {
             Err(KmsError::UnknownOperation)
         }
@@ -102,6 +99,7 @@ impl fmt::Display for OperationName {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
     use http::{HeaderMap, HeaderValue, Method, Uri};
 
     use super::*;

@@ -138,6 +138,9 @@ fn push_collapsed(out: &mut Vec<u8>, value: &[u8]) {
 /// The path: without empty and dot segments (RFC 3986, section 5.2.4), and encoded once more than
 /// it was sent. Always `/` for a KMS client.
 fn push_path(out: &mut Vec<u8>, path: &str) {
+    if path == "/" {
+        return out.push(b'/');
+    }
     let mut segments: Vec<&str> = Vec::new();
     let mut ends_in_slash = true;
     for segment in path.split('/') {
