@@ -9,6 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
 use kms::engine::{Engine, Reply, Response, Step};
@@ -27,6 +28,10 @@ use crate::http::WholeBody;
 use crate::places::Places;
 use crate::random::Random;
 use crate::writer::{Current, Waiting};
+
+/// The priority of a thread that makes a key pair while its call waits: it leaves the processors to
+/// those who answer others, as long as they need them, and then has them to itself.
+const SLOW_PRIORITY: i32 = 10;
 
 /// A whole request, as it arrived.
 pub(crate) struct Received {
@@ -247,21 +252,30 @@ impl Driver {
             return self.finish(expected.fail(&KmsError::Throttling));
         };
         let this = Arc::clone(&self);
+        let (made, stepped) = oneshot::channel();
         let step = move || {
+            // On Linux each thread has a priority of its own. It can't be raised again, so the thread
+            // ends with the call.
+            let _ = rustix::process::nice(SLOW_PRIORITY);
             let step = this.stepper.step_slowly(&this.state(), &received);
             drop(place);
-            (step, received)
+            // Nobody waits any more only when the process ends.
+            let _ = made.send((step, received));
         };
-        match joined(tokio::task::spawn_blocking(step).await) {
-            (Step::Reply(reply), _) => self.finish(reply),
-            (Step::Commit(_, expected), received) => {
+        let thread = thread::Builder::new().name("key-pair".to_owned());
+        if thread.spawn(step).is_err() {
+            return self.finish(expected.fail(&KmsError::Throttling));
+        }
+        match stepped.await {
+            Ok((Step::Reply(reply), _)) => self.finish(reply),
+            Ok((Step::Commit(_, expected), received)) => {
                 self.answer_durably(received, None, expected).await
             }
-            (Step::Slow(expected), _) => self.finish(expected.fail(&defect())),
-            (Step::Prepared(prepared, expected), received) => {
+            Ok((Step::Prepared(prepared, expected), received)) => {
                 self.answer_durably(received, Some(prepared), expected)
                     .await
             }
+            Ok((Step::Slow(_), _)) | Err(_) => self.finish(expected.fail(&defect())),
         }
     }
 
@@ -345,6 +359,17 @@ mod tests {
         fn generate(&self, _: KeyPairSpec) -> Result<KeyPair, KmsError> {
             self.begun.send(()).unwrap();
             self.go_on.lock().unwrap().recv().unwrap();
+            AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256)
+        }
+    }
+
+    /// A source that notes the priority of the thread that asks.
+    struct Noting(Mutex<Sender<i32>>);
+
+    impl KeyPairSource for Noting {
+        fn generate(&self, _: KeyPairSpec) -> Result<KeyPair, KmsError> {
+            let priority = rustix::process::getpriority_process(None).unwrap();
+            self.0.lock().unwrap().send(priority).unwrap();
             AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256)
         }
     }
@@ -505,6 +530,20 @@ mod tests {
         assert_eq!(error(&response), "ThrottlingException");
         go_on.send(()).unwrap();
         assert_eq!(busy.await.unwrap().status, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_key_pair_leaves_the_processors_to_others() {
+        let (made, priorities) = channel();
+        let driver = driver(Noting(Mutex::new(made)), &Limits::default());
+        let own = rustix::process::getpriority_process(None).unwrap();
+        for _ in 0..2 {
+            let response = driver.answer(rsa_key_pair()).await;
+            assert_eq!(response.status, StatusCode::OK);
+            // 19 is the last.
+            assert_eq!(priorities.recv().unwrap(), (own + SLOW_PRIORITY).min(19));
+        }
+        assert_eq!(rustix::process::getpriority_process(None).unwrap(), own);
     }
 
     #[tokio::test]
