@@ -13,7 +13,7 @@ pub(crate) fn check(
     document: &AttestationDocument<'_>,
     chain: &Chain,
 ) -> Result<(), VerifyError> {
-    let names = || chain.authority_names.iter().map(Option::as_deref);
+    let names = || chain.authorities.names.iter().map(Option::as_deref);
     let partition = names().next().flatten().and_then(partition);
     let leaf = chain.leaf_name.as_deref();
     let region = leaf

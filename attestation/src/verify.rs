@@ -161,7 +161,7 @@ impl Verifier {
             public_key: document.public_key().map(<[u8]>::to_vec),
             user_data: document.user_data().map(<[u8]>::to_vec),
             nonce: document.nonce().map(<[u8]>::to_vec),
-            root: chain.root.clone(),
+            root: chain.authorities.root.clone(),
             signed_sha384: digest,
             backend: self.backend,
             recipient_key: OnceLock::new(),

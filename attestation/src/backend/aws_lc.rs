@@ -7,7 +7,10 @@ use aws_lc_rs::{agreement, cipher, digest, encoding, iv, rsa, signature};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{Crypto, CryptoError, Es384, OaepKey, P384_POINT_LEN, P384KeyPair, P384PublicKey};
+use super::{
+    Crypto, CryptoError, Es384, Es384Verifier, OaepKey, P384_POINT_LEN, P384KeyPair, P384PublicKey,
+};
+use crate::asn1;
 
 pub(crate) struct AwsLc;
 
@@ -32,28 +35,18 @@ impl Crypto for AwsLc {
         if point.first() != Some(&0x04) {
             return None;
         }
-        signature::ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point).ok()?;
-        Some(P384PublicKey(*point))
-    }
-
-    fn verify_es384(&self, key: &P384PublicKey, digest: &[u8; 48], signature: Es384<'_>) -> bool {
-        let (algorithm, signature): (_, &[u8]) = match signature {
-            Es384::Der(bytes) => (&signature::ECDSA_P384_SHA384_ASN1, bytes),
-            Es384::Raw(bytes) => (&signature::ECDSA_P384_SHA384_FIXED, bytes),
-        };
-        let Ok(key) = signature::ParsedPublicKey::new(algorithm, key.as_bytes()) else {
-            return false;
-        };
-        let Ok(digest) = digest::Digest::import_less_safe(digest, &digest::SHA384) else {
-            return false;
-        };
-        key.verify_digest_sig(&digest, signature).is_ok()
+        let algorithm = &signature::ECDSA_P384_SHA384_ASN1;
+        let key = signature::ParsedPublicKey::new(algorithm, point).ok()?;
+        Some(P384PublicKey {
+            point: *point,
+            verifier: Arc::new(key),
+        })
     }
 
     fn p384_derive_public(&self, secret: &[u8; 48]) -> Option<P384PublicKey> {
         let key = agreement::PrivateKey::from_private_key(&agreement::ECDH_P384, secret).ok()?;
         let point = key.compute_public_key().ok()?;
-        Some(P384PublicKey(point.as_ref().try_into().ok()?))
+        self.p384_public_key(point.as_ref().try_into().ok()?)
     }
 
     fn sign_es384(&self, key: &P384KeyPair, digest: &[u8; 48]) -> Result<[u8; 96], CryptoError> {
@@ -109,6 +102,25 @@ impl Crypto for AwsLc {
             .len();
         buffer.truncate(length);
         Ok(buffer)
+    }
+}
+
+impl Es384Verifier for signature::ParsedPublicKey {
+    fn verify(&self, digest: &[u8; 48], signature: Es384<'_>) -> bool {
+        let Ok(digest) = digest::Digest::import_less_safe(digest, &digest::SHA384) else {
+            return false;
+        };
+        // A parsed key takes one encoding only, and AWS-LC itself rewrites r‖s as DER.
+        let verified = match signature {
+            Es384::Der(der) => self.verify_digest_sig(&digest, der),
+            Es384::Raw(raw) => {
+                let (r, s) = raw.split_at(48);
+                let integers = [r, s].map(asn1::unsigned_integer);
+                let [r, s] = integers.each_ref().map(Vec::as_slice);
+                self.verify_digest_sig(&digest, &asn1::sequence(&[r, s]))
+            }
+        };
+        verified.is_ok()
     }
 }
 

@@ -82,7 +82,9 @@ pub(crate) trait Crypto: Sync {
     fn p384_public_key(&self, point: &[u8; P384_POINT_LEN]) -> Option<P384PublicKey>;
 
     /// Whether `signature` is the ECDSA signature of the SHA-384 value `digest` under `key`.
-    fn verify_es384(&self, key: &P384PublicKey, digest: &[u8; 48], signature: Es384<'_>) -> bool;
+    fn verify_es384(&self, key: &P384PublicKey, digest: &[u8; 48], signature: Es384<'_>) -> bool {
+        key.verifier.verify(digest, signature)
+    }
 
     /// The public key of `secret`; `None` if the scalar is not in 1..n.
     fn p384_derive_public(&self, secret: &[u8; 48]) -> Option<P384PublicKey>;
@@ -120,6 +122,12 @@ pub(crate) trait Crypto: Sync {
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
 }
 
+/// What a backend makes of a P-384 public key, to verify with it.
+pub(crate) trait Es384Verifier: Send + Sync {
+    /// Whether `signature` is that of the SHA-384 value `digest`.
+    fn verify(&self, digest: &[u8; 48], signature: Es384<'_>) -> bool;
+}
+
 /// An RSA public key that encrypts.
 pub(crate) trait OaepKey: Send + Sync {
     /// RSAES-OAEP with SHA-256, MGF1-SHA-256 and the empty label (RFC 8017 section 7.1).
@@ -141,13 +149,24 @@ pub(crate) struct CryptoError;
 pub(crate) const P384_POINT_LEN: usize = 97;
 
 /// A point of P-384, checked to be on the curve; made only by a backend.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) struct P384PublicKey([u8; P384_POINT_LEN]);
+///
+/// It is read once, however many signatures it verifies; a clone shares that.
+#[derive(Clone)]
+pub(crate) struct P384PublicKey {
+    point: [u8; P384_POINT_LEN],
+    verifier: Arc<dyn Es384Verifier>,
+}
 
 impl P384PublicKey {
     /// The uncompressed point.
     pub(crate) fn as_bytes(&self) -> &[u8; P384_POINT_LEN] {
-        &self.0
+        &self.point
+    }
+}
+
+impl PartialEq for P384PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.point == other.point
     }
 }
 

@@ -13,7 +13,9 @@ use rsa::{Oaep, RsaPublicKey};
 use sha2::{Digest, Sha256, Sha384};
 use zeroize::Zeroizing;
 
-use super::{Crypto, CryptoError, Es384, OaepKey, P384_POINT_LEN, P384KeyPair, P384PublicKey};
+use super::{
+    Crypto, CryptoError, Es384, Es384Verifier, OaepKey, P384_POINT_LEN, P384KeyPair, P384PublicKey,
+};
 
 pub(crate) struct RustCrypto;
 
@@ -34,25 +36,17 @@ impl Crypto for RustCrypto {
         if point.first() != Some(&0x04) {
             return None;
         }
-        VerifyingKey::from_sec1_bytes(point).ok()?;
-        Some(P384PublicKey(*point))
-    }
-
-    fn verify_es384(&self, key: &P384PublicKey, digest: &[u8; 48], signature: Es384<'_>) -> bool {
-        let signature = match signature {
-            Es384::Der(bytes) => Signature::from_der(bytes),
-            Es384::Raw(bytes) => Signature::from_slice(bytes),
-        };
-        match (VerifyingKey::from_sec1_bytes(key.as_bytes()), signature) {
-            (Ok(key), Ok(signature)) => key.verify_prehash(digest, &signature).is_ok(),
-            _ => false,
-        }
+        let key = VerifyingKey::from_sec1_bytes(point).ok()?;
+        Some(P384PublicKey {
+            point: *point,
+            verifier: Arc::new(key),
+        })
     }
 
     fn p384_derive_public(&self, secret: &[u8; 48]) -> Option<P384PublicKey> {
         let key = SigningKey::from_slice(secret).ok()?;
         let point = key.verifying_key().to_sec1_point(false);
-        Some(P384PublicKey(point.as_bytes().try_into().ok()?))
+        self.p384_public_key(point.as_bytes().try_into().ok()?)
     }
 
     fn sign_es384(&self, key: &P384KeyPair, digest: &[u8; 48]) -> Result<[u8; 96], CryptoError> {
@@ -93,6 +87,16 @@ impl Crypto for RustCrypto {
             .len();
         buffer.truncate(length);
         Ok(buffer)
+    }
+}
+
+impl Es384Verifier for VerifyingKey {
+    fn verify(&self, digest: &[u8; 48], signature: Es384<'_>) -> bool {
+        let signature = match signature {
+            Es384::Der(bytes) => Signature::from_der(bytes),
+            Es384::Raw(bytes) => Signature::from_slice(bytes),
+        };
+        signature.is_ok_and(|signature| self.verify_prehash(digest, &signature).is_ok())
     }
 }
 

@@ -28,6 +28,31 @@ pub(crate) struct Certificate<'a> {
     extensions: Extensions<'a>,
 }
 
+/// What a certificate says of its owner, for those below to name it by.
+#[derive(Clone, Debug)]
+pub(super) struct Issuer<B> {
+    name: B,
+    key_identifier: Option<B>,
+}
+
+impl Issuer<&[u8]> {
+    pub(super) fn to_owned(&self) -> Issuer<Box<[u8]>> {
+        Issuer {
+            name: self.name.into(),
+            key_identifier: self.key_identifier.map(Box::from),
+        }
+    }
+}
+
+impl Issuer<Box<[u8]>> {
+    pub(super) fn as_ref(&self) -> Issuer<&[u8]> {
+        Issuer {
+            name: &self.name,
+            key_identifier: self.key_identifier.as_deref(),
+        }
+    }
+}
+
 /// From when to when something is valid, both ends included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Validity {
@@ -90,10 +115,17 @@ impl<'a> Certificate<'a> {
         common_name(self.subject).ok().flatten()
     }
 
-    /// Checks that the names and key identifiers lead to `parent`; the root has none.
-    pub(super) fn check_link(&self, parent: Option<&Self>) -> Result<(), CertificateError> {
-        let Some(parent) = parent else { return Ok(()) };
-        if self.issuer != parent.subject {
+    /// What it says of itself as an issuer.
+    pub(super) fn as_issuer(&self) -> Issuer<&'a [u8]> {
+        Issuer {
+            name: self.subject,
+            key_identifier: self.extensions.subject_key_identifier,
+        }
+    }
+
+    /// Checks that the names and key identifiers lead to `parent`.
+    pub(super) fn check_link(&self, parent: &Issuer<&[u8]>) -> Result<(), CertificateError> {
+        if self.issuer != parent.name {
             return Err(CertificateError::Issuer);
         }
         if self.issuer == self.subject {
@@ -101,7 +133,7 @@ impl<'a> Certificate<'a> {
         }
         match (
             self.extensions.authority_key_identifier,
-            parent.extensions.subject_key_identifier,
+            parent.key_identifier,
         ) {
             (Some(ours), Some(theirs)) if ours != theirs => {
                 Err(CertificateError::AuthorityKeyIdentifier)

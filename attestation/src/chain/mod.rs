@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 pub(crate) use self::cache::CertificateCache;
 use self::cache::ChainKey;
+use self::certificate::Issuer;
 pub(crate) use self::certificate::{Certificate, Validity};
 use crate::backend::{Crypto, Es384, P384PublicKey};
 use crate::{Timestamp, TrustRoot, VerifyError};
@@ -30,18 +31,30 @@ const LENGTHS: core::ops::RangeInclusive<usize> = 2..=8;
 /// What is to know of a chain in which everything holds.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    /// The pinned root it starts from.
-    pub(crate) root: TrustRoot,
-    /// The `commonName` of each certificate of `cabundle`.
-    pub(crate) authority_names: Vec<Option<Box<str>>>,
-    /// That of the key that signs documents.
+    pub(crate) authorities: Arc<Authorities>,
+    /// The `commonName` of the leaf.
     pub(crate) leaf_name: Option<Box<str>>,
-    /// When that key's certificate is valid.
+    /// When the leaf is valid.
     pub(crate) leaf_validity: Validity,
-    /// The key.
+    /// Its key, which signs documents.
     pub(crate) leaf_key: P384PublicKey,
     /// When all certificates are valid.
     pub(crate) validity: Validity,
+}
+
+/// What is to know of a `cabundle` in which everything holds.
+#[derive(Debug)]
+pub(crate) struct Authorities {
+    /// The pinned root it starts from.
+    pub(crate) root: TrustRoot,
+    /// The `commonName` of each certificate.
+    pub(crate) names: Vec<Option<Box<str>>>,
+    /// When all of them are valid.
+    validity: Validity,
+    /// What the last one's certificate says of it as an issuer.
+    issuer: Issuer<Box<[u8]>>,
+    /// Its key.
+    issuer_key: P384PublicKey,
 }
 
 /// Verifies the chain of `cabundle` and `leaf` as of `now`.
@@ -57,20 +70,36 @@ pub(crate) fn verify(
     if let Some(chain) = cache.chain(&key, now) {
         return Ok(chain);
     }
-    let chain = Arc::new(verify_anew(crypto, cache, roots, cabundle, leaf, now)?);
+    let chain = match cache.authorities(&key, now) {
+        Some(authorities) => {
+            let leaf = parse_leaf(leaf, &authorities.issuer.as_ref(), now)?;
+            verify_leaf(crypto, authorities, &leaf)?
+        }
+        None => {
+            let (root, parsed) = parse_authorities(roots, cabundle, now)?;
+            let issuer = parsed.last().map(Certificate::as_issuer);
+            let issuer = issuer.ok_or(VerifyError::ChainLength(0))?;
+            let leaf = parse_leaf(leaf, &issuer, now)?;
+            let (authorities, verified) = verify_authorities(crypto, cache, root, &parsed)?;
+            let chain = verify_leaf(crypto, Arc::new(authorities), &leaf)?;
+            for signed in &verified {
+                cache.insert_signed(signed);
+            }
+            cache.insert_authorities(&key, &chain.authorities);
+            chain
+        }
+    };
+    let chain = Arc::new(chain);
     cache.insert_chain(&key, &chain);
     Ok(chain)
 }
 
-/// The same, of a chain that is not known.
-fn verify_anew(
-    crypto: &dyn Crypto,
-    cache: &CertificateCache,
-    roots: &[TrustRoot],
-    cabundle: &[&[u8]],
-    leaf: &[u8],
+/// Reads all certificates of `cabundle`, and checks of them what costs little.
+fn parse_authorities<'r, 'a>(
+    roots: &'r [TrustRoot],
+    cabundle: &[&'a [u8]],
     now: Timestamp,
-) -> Result<Chain, VerifyError> {
+) -> Result<(&'r TrustRoot, Vec<Certificate<'a>>), VerifyError> {
     if !LENGTHS.contains(&cabundle.len()) {
         return Err(VerifyError::ChainLength(cabundle.len()));
     }
@@ -84,7 +113,10 @@ fn verify_anew(
         let below = cabundle.len() - 1 - index;
         let authority = Certificate::parse(der)
             .and_then(|certificate| {
-                certificate.check_link(authorities.last())?;
+                // The root has no issuer above it.
+                if let Some(parent) = authorities.last() {
+                    certificate.check_link(&parent.as_issuer())?;
+                }
                 certificate.check_validity(now)?;
                 certificate.check_authority(below)?;
                 Ok(certificate)
@@ -92,61 +124,98 @@ fn verify_anew(
             .map_err(|error| VerifyError::Certificate(ChainPosition::Authority(index), error))?;
         authorities.push(authority);
     }
-    let leaf = Certificate::parse(leaf)
+    Ok((root, authorities))
+}
+
+/// Reads the leaf, and checks of it what costs little.
+fn parse_leaf<'a>(
+    leaf: &'a [u8],
+    issuer: &Issuer<&[u8]>,
+    now: Timestamp,
+) -> Result<Certificate<'a>, VerifyError> {
+    Certificate::parse(leaf)
         .and_then(|certificate| {
-            certificate.check_link(authorities.last())?;
+            certificate.check_link(issuer)?;
             certificate.check_validity(now)?;
             certificate.check_end_entity()?;
             Ok(certificate)
         })
-        .map_err(|error| VerifyError::Certificate(ChainPosition::Leaf, error))?;
+        .map_err(|error| VerifyError::Certificate(ChainPosition::Leaf, error))
+}
 
-    let leaf_key = verify_signatures(crypto, cache, &authorities, &leaf)?;
-    let name = |certificate: &Certificate<'_>| certificate.common_name().map(Box::from);
-    let validity = authorities
-        .iter()
-        .fold(leaf.validity, |validity, authority| {
-            validity.within(authority.validity)
-        });
-    Ok(Chain {
-        root: root.clone(),
-        authority_names: authorities.iter().map(name).collect(),
-        leaf_name: name(&leaf),
-        leaf_validity: leaf.validity,
-        leaf_key,
-        validity,
-    })
+/// An authority, and the key that was found to have signed its certificate.
+struct Signed<'c, 'a> {
+    certificate: &'c Certificate<'a>,
+    issuer_key: P384PublicKey,
+    key: P384PublicKey,
 }
 
 /// Checks every signature below the root, whose own is not checked: it is trusted for its bytes.
-/// Returns the leaf's key.
-fn verify_signatures(
+/// Also returns those that were not known.
+fn verify_authorities<'c, 'a>(
     crypto: &dyn Crypto,
     cache: &CertificateCache,
-    authorities: &[Certificate<'_>],
-    leaf: &Certificate<'_>,
-) -> Result<P384PublicKey, VerifyError> {
-    let mut issuer: Option<P384PublicKey> = None;
-    let mut verified = Vec::with_capacity(authorities.len());
-    for (index, authority) in authorities.iter().enumerate() {
-        let at = |error| VerifyError::Certificate(ChainPosition::Authority(index), error);
-        if let Some(issuer) = &issuer
-            && !cache.is_signed(issuer, authority)
-        {
-            check_signature(crypto, issuer, authority).map_err(at)?;
-            verified.push((*issuer, authority));
-        }
-        issuer = Some(public_key(crypto, authority).map_err(at)?);
+    root: &TrustRoot,
+    authorities: &'c [Certificate<'a>],
+) -> Result<(Authorities, Vec<Signed<'c, 'a>>), VerifyError> {
+    let (first, others) = authorities
+        .split_first()
+        .ok_or(VerifyError::ChainLength(0))?;
+    let at = |index, error| VerifyError::Certificate(ChainPosition::Authority(index), error);
+    let mut issuer_key = public_key(crypto, first).map_err(|error| at(0, error))?;
+    let mut last = first;
+    let mut verified = Vec::with_capacity(others.len());
+    for (index, authority) in (1..).zip(others) {
+        let key = match cache.signed_key(&issuer_key, authority) {
+            Some(key) => key,
+            None => {
+                check_signature(crypto, &issuer_key, authority)
+                    .map_err(|error| at(index, error))?;
+                let key = public_key(crypto, authority).map_err(|error| at(index, error))?;
+                verified.push(Signed {
+                    certificate: authority,
+                    issuer_key,
+                    key: key.clone(),
+                });
+                key
+            }
+        };
+        issuer_key = key;
+        last = authority;
     }
-    let at = |error| VerifyError::Certificate(ChainPosition::Leaf, error);
-    let issuer = issuer.ok_or(VerifyError::ChainLength(0))?;
-    check_signature(crypto, &issuer, leaf).map_err(at)?;
-    let leaf_key = public_key(crypto, leaf).map_err(at)?;
+    let validity = others.iter().fold(first.validity, |validity, authority| {
+        validity.within(authority.validity)
+    });
+    let authorities = Authorities {
+        root: root.clone(),
+        names: authorities.iter().map(name).collect(),
+        validity,
+        issuer: last.as_issuer().to_owned(),
+        issuer_key,
+    };
+    Ok((authorities, verified))
+}
 
-    for (issuer, authority) in verified {
-        cache.insert_signed(&issuer, authority);
-    }
-    Ok(leaf_key)
+/// Checks the leaf's signature.
+fn verify_leaf(
+    crypto: &dyn Crypto,
+    authorities: Arc<Authorities>,
+    leaf: &Certificate<'_>,
+) -> Result<Chain, VerifyError> {
+    let at = |error| VerifyError::Certificate(ChainPosition::Leaf, error);
+    check_signature(crypto, &authorities.issuer_key, leaf).map_err(at)?;
+    let leaf_key = public_key(crypto, leaf).map_err(at)?;
+    Ok(Chain {
+        validity: leaf.validity.within(authorities.validity),
+        leaf_name: name(leaf),
+        leaf_validity: leaf.validity,
+        leaf_key,
+        authorities,
+    })
+}
+
+fn name(certificate: &Certificate<'_>) -> Option<Box<str>> {
+    certificate.common_name().map(Box::from)
 }
 
 fn check_signature(

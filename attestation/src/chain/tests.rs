@@ -47,6 +47,9 @@ fn authorities_are_verified_once() {
         assert_eq!(cache.signatures(), 3);
         cache.forget_chains();
         assert_eq!(verify(&cache), (1, Ok(())), "only the leaf");
+        cache.forget_chains();
+        cache.forget_authorities();
+        assert_eq!(verify(&cache), (1, Ok(())), "each of them is known too");
         assert_eq!(cache.signatures(), 3);
     }
 }
@@ -144,7 +147,7 @@ fn a_bad_signature_ends_the_work() {
 fn position_decides() {
     use CertificateError::*;
     type Change = fn(&mut Vec<Vec<u8>>);
-    let cases: [(Change, Result<(), VerifyError>); 7] = [
+    let cases: [(Change, Result<(), VerifyError>); 8] = [
         (
             |chain| chain.swap(1, 2),
             refused(ChainPosition::Authority(1), Issuer),
@@ -166,6 +169,10 @@ fn position_decides() {
             refused(ChainPosition::Leaf, EndEntityIsAuthority),
         ),
         (
+            |chain| chain[4] = chain[3].clone(),
+            refused(ChainPosition::Leaf, Issuer),
+        ),
+        (
             |chain| chain.insert(1, chain[0].clone()),
             refused(ChainPosition::Authority(1), SelfIssued),
         ),
@@ -176,10 +183,17 @@ fn position_decides() {
     ];
     for backend in Backend::ALL {
         let cache = CertificateCache::default();
-        for (index, (change, expected)) in cases.iter().enumerate() {
-            let (verifications, result) = verify_changed(backend.crypto(), &cache, MADE, change);
-            assert_eq!((result, verifications), (*expected, 0), "case {index}");
-        }
+        let check = || {
+            for (index, (change, expected)) in cases.iter().enumerate() {
+                let counted = verify_changed(backend.crypto(), &cache, MADE, change);
+                assert_eq!(counted, (0, *expected), "case {index}");
+            }
+        };
+        check();
+        let verified = verify_changed(backend.crypto(), &cache, MADE, |_| {});
+        assert_eq!(verified, (4, Ok(())));
+        // Nor do known authorities make another order right.
+        check();
     }
 }
 
@@ -225,23 +239,31 @@ fn the_cache_is_bounded_and_keeps_what_lasts() {
     let (root, regional) = (parse(document.cabundle()[0]), parse(document.cabundle()[1]));
     let short_lived = parse(document.certificate());
     let issuer = public_key(crypto, &root).unwrap();
+    let other = public_key(crypto, &regional).unwrap();
 
     let cache = CertificateCache::default();
-    cache.insert_signed(&issuer, &regional);
+    let insert_signed = |certificate: &Certificate<'_>| {
+        cache.insert_signed(&Signed {
+            certificate,
+            issuer_key: issuer.clone(),
+            key: other.clone(),
+        });
+    };
+    insert_signed(&regional);
     for name in 0..2 * CertificateCache::SIGNATURES as u16 {
         let name = name.to_be_bytes();
-        cache.insert_signed(&issuer, &with_bytes(&short_lived, &name));
+        insert_signed(&with_bytes(&short_lived, &name));
     }
     assert_eq!(cache.signatures(), CertificateCache::SIGNATURES);
-    assert!(cache.is_signed(&issuer, &regional), "it lasts longest");
+    let known = cache.signed_key(&issuer, &regional);
+    assert_eq!(known.as_ref(), Some(&other), "it lasts longest");
 
     // Another key, or one bit more, is another signature.
-    let other = public_key(crypto, &regional).unwrap();
-    assert!(!cache.is_signed(&other, &regional));
+    assert_eq!(cache.signed_key(&other, &regional), None);
     let mut bytes = regional.der.to_vec();
     bytes.push(0);
     let longer = with_bytes(&regional, &bytes);
-    assert!(!cache.is_signed(&issuer, &longer));
+    assert_eq!(cache.signed_key(&issuer, &longer), None);
 }
 
 /// Chains by someone who can sign whatever they like, but not with a key under the root.

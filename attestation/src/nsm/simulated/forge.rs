@@ -88,14 +88,14 @@ impl Forge {
             template: root,
             key: ca.key().clone(),
             original: Some(ca.certificate().to_vec()),
-            original_issuer: *ca.key().public(),
+            original_issuer: ca.key().public().clone(),
         };
         let issuers = std::iter::once(ca.key()).chain(links.iter().map(|link| &link.key));
         let below_root = std::iter::zip(issuers, links).map(|(issuer, link)| ForgedCertificate {
             template: link.template.clone(),
             key: link.key.clone(),
             original: Some(link.certificate.clone()),
-            original_issuer: *issuer.public(),
+            original_issuer: issuer.public().clone(),
         });
         Self {
             chain: std::iter::once(root).chain(below_root).collect(),
