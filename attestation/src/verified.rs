@@ -1,9 +1,9 @@
 //! What verification yields.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::recipient::{RecipientKey, RecipientKeyError};
-use crate::{Backend, Pcrs, Timestamp, TrustRoot};
+use crate::{Pcrs, Timestamp, TrustRoot};
 
 /// A document that passed every check of [`Verifier::verify`](crate::Verifier::verify), which
 /// alone can make one. A clone shares what it says.
@@ -23,9 +23,8 @@ pub(crate) struct Facts {
     pub(crate) nonce: Option<Vec<u8>>,
     pub(crate) root: TrustRoot,
     pub(crate) signed_sha384: [u8; 48],
-    pub(crate) backend: Backend,
-    /// `public_key`, once it has been asked for.
-    pub(crate) recipient_key: OnceLock<Result<RecipientKey, RecipientKeyError>>,
+    /// `public_key`, read.
+    pub(crate) recipient_key: Result<RecipientKey, RecipientKeyError>,
 }
 
 impl VerifiedDocument {
@@ -82,12 +81,7 @@ impl VerifiedDocument {
     /// If the document has none, or it is not the canonical DER SubjectPublicKeyInfo of an RSA key
     /// of 2048, 3072 or 4096 bits with an odd exponent of 65537 to 2^32.
     pub fn recipient_key(&self) -> Result<&RecipientKey, RecipientKeyError> {
-        let Facts { recipient_key, .. } = &*self.facts;
-        let key = recipient_key.get_or_init(|| {
-            let spki = self.public_key().ok_or(RecipientKeyError::Missing)?;
-            RecipientKey::from_spki(spki, self.facts.backend)
-        });
-        key.as_ref().map_err(|error| *error)
+        self.facts.recipient_key.as_ref().map_err(|error| *error)
     }
 
     /// The SHA-384 of what the NSM signed: the document's identity, where one is needed.

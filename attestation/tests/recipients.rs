@@ -19,22 +19,36 @@ use crate::testing::SeededRandom;
 /// 2026-11-22T12:00:00Z.
 const NOW: Timestamp = Timestamp::from_secs(1_795_348_800);
 
+/// An enclave's NSM, and a verifier of its documents.
+fn nsm_and_verifier(backend: Backend) -> (SimulatedNsm, Verifier) {
+    let ca = SimulatedCa::generate(&mut SeededRandom::new(1), NOW).unwrap();
+    let identity = Identity::new(&mut SeededRandom::new(2), NOW);
+    let random = Box::new(SeededRandom::new(3));
+    let nsm = SimulatedNsm::new(ca, identity, Box::new(|| NOW), random);
+    let roots = vec![nsm.trust_root().clone()];
+    let verifier = Verifier::new(roots, VerifyOptions::default());
+    (nsm, verifier.with_backend(backend))
+}
+
 /// What a verified document with this `public_key` yields.
 fn recipient(
     public_key: Option<&[u8]>,
     backend: Backend,
 ) -> Result<RecipientKey, RecipientKeyError> {
-    let ca = SimulatedCa::generate(&mut SeededRandom::new(1), NOW).unwrap();
-    let identity = Identity::new(&mut SeededRandom::new(2), NOW);
-    let random = Box::new(SeededRandom::new(3));
-    let mut nsm = SimulatedNsm::new(ca, identity, Box::new(|| NOW), random);
+    let (mut nsm, verifier) = nsm_and_verifier(backend);
+    recipient_of(public_key, &mut nsm, &verifier)
+}
+
+fn recipient_of(
+    public_key: Option<&[u8]>,
+    nsm: &mut SimulatedNsm,
+    verifier: &Verifier,
+) -> Result<RecipientKey, RecipientKeyError> {
     let request = AttestationRequest {
         public_key,
         ..AttestationRequest::default()
     };
     let document = nsm.attest(request).unwrap();
-    let roots = vec![nsm.trust_root().clone()];
-    let verifier = Verifier::new(roots, VerifyOptions::default()).with_backend(backend);
     let verified = verifier.verify(&document, NOW).unwrap();
     verified.recipient_key().cloned()
 }
@@ -118,6 +132,34 @@ fn every_message_is_new() {
     assert_ne!(one[415..431], two[415..431], "the initialization vector");
     let other = RecipientPrivateKey::generate(2048).unwrap();
     assert_eq!(other.open(&one), Err(OpenError::WrongRecipient));
+}
+
+/// A verifier remembers keys, and takes none for another.
+#[test]
+fn each_document_yields_its_own_key() {
+    let owners = [(); 2].map(|()| RecipientPrivateKey::generate(2048).unwrap());
+    for backend in Backend::ALL {
+        let (mut nsm, verifier) = nsm_and_verifier(*backend);
+        for index in [0, 1, 0, 0, 1] {
+            let (owner, other) = (&owners[index], &owners[1 - index]);
+            let spki = owner.public_key_spki();
+            let key = recipient_of(Some(spki), &mut nsm, &verifier).unwrap();
+            let message = key.seal(b"secret", &mut SeededRandom::new(4)).unwrap();
+            assert_eq!(*owner.open(&message).unwrap(), b"secret");
+            assert_eq!(other.open(&message), Err(OpenError::WrongRecipient));
+
+            // The key with one bit changed is another one, which nobody can open with.
+            let mut changed = spki.to_vec();
+            changed[40] ^= 1;
+            let key = recipient_of(Some(&changed), &mut nsm, &verifier).unwrap();
+            let message = key.seal(b"secret", &mut SeededRandom::new(5)).unwrap();
+            assert_eq!(owner.open(&message), Err(OpenError::WrongRecipient));
+            assert_eq!(
+                recipient_of(None, &mut nsm, &verifier).unwrap_err(),
+                RecipientKeyError::Missing
+            );
+        }
+    }
 }
 
 #[test]
