@@ -8,11 +8,12 @@ use std::fmt::{self, Display};
 use std::io;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use attestation::Timestamp;
+
+use crate::blob::BASE64;
 
 /// Writes an object whose members `write` names; it must name the same each time it is called.
 pub(crate) fn object(write: impl Fn(&mut Object<'_>)) -> Zeroizing<Vec<u8>> {

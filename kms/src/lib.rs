@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod authentication;
+mod blob;
 pub mod call;
 pub mod ciphertext;
 pub mod crypto;

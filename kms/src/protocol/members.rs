@@ -10,10 +10,10 @@ use std::mem;
 use std::ops::RangeInclusive;
 
 use attestation::Timestamp;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::{Engine, decoded_len_estimate};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::blob::BASE64;
 use crate::error::KmsError;
 
 use super::EncryptionContext;
