@@ -9,8 +9,11 @@ mod writer;
 
 pub use self::reader::BerError;
 pub(crate) use self::reader::Reader;
+#[cfg(any(feature = "simulation", test))]
+pub(crate) use self::writer::octet_string;
 pub(crate) use self::writer::{
-    NULL, bit_string, element, object_identifier, octet_string, sequence, unsigned_integer,
+    NULL, bit_string, element, element_length, object_identifier, push_head, sequence,
+    unsigned_integer,
 };
 
 /// Object identifiers, as the contents of an OBJECT IDENTIFIER element.

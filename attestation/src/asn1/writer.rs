@@ -8,13 +8,27 @@ use super::tag;
 /// One element: tag, minimal definite length, and the concatenation of `contents`.
 pub(crate) fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     let length: usize = contents.iter().map(|part| part.len()).sum();
-    let mut out = Vec::with_capacity(length + 6);
-    out.push(tag);
-    push_length(&mut out, length);
+    let mut out = Vec::with_capacity(element_length(length));
+    push_head(&mut out, tag, length);
     for part in contents {
         out.extend_from_slice(part);
     }
     out
+}
+
+/// How long an element is whose contents have this length.
+pub(crate) const fn element_length(contents: usize) -> usize {
+    let of_length = match contents {
+        0..=0x7f => 1,
+        _ => 1 + (usize::BITS - contents.leading_zeros()).div_ceil(8) as usize,
+    };
+    1 + of_length + contents
+}
+
+/// Appends what precedes contents of this length.
+pub(crate) fn push_head(out: &mut Vec<u8>, tag: u8, length: usize) {
+    out.push(tag);
+    push_length(out, length);
 }
 
 /// Appends `length` in the shortest definite form (X.690 section 10.1).
@@ -57,6 +71,7 @@ pub(crate) fn bit_string(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// OCTET STRING.
+#[cfg(any(feature = "simulation", test))]
 pub(crate) fn octet_string(bytes: &[u8]) -> Vec<u8> {
     element(tag::OCTET_STRING, &[bytes])
 }
@@ -82,6 +97,7 @@ mod tests {
             let mut out = Vec::new();
             push_length(&mut out, length);
             assert_eq!(out, encoded, "length {length:#x}");
+            assert_eq!(element_length(length), 1 + encoded.len() + length);
         }
     }
 

@@ -495,7 +495,9 @@ proptest::proptest! {
         content in proptest::collection::vec(proptest::num::u8::ANY, 0..5000),
     ) {
         let envelope = Envelope { ski, encrypted_key, iv, content };
-        proptest::prop_assert_eq!(Envelope::from_ber(&envelope.to_ber()), Ok(envelope));
+        let message = envelope.to_ber();
+        proptest::prop_assert_eq!(message.len(), message.capacity(), "it was written at once");
+        proptest::prop_assert_eq!(Envelope::from_ber(&message), Ok(envelope));
     }
 
     /// No change of a few bytes makes the reader panic.
