@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::wiped::Wiped;
 use crate::config::Limits;
 use crate::places::Places;
 
@@ -34,7 +35,7 @@ pub(crate) enum BodyError {
 /// A request's body, which holds its place until the request is answered.
 #[derive(Default)]
 pub(crate) struct WholeBody {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
     _places: [Option<OwnedSemaphorePermit>; 2],
 }
 
@@ -49,7 +50,7 @@ impl Deref for WholeBody {
 impl From<Vec<u8>> for WholeBody {
     fn from(bytes: Vec<u8>) -> Self {
         Self {
-            bytes: Zeroizing::new(bytes),
+            bytes: Zeroizing::new(bytes).into(),
             _places: [None, None],
         }
     }
@@ -140,7 +141,7 @@ impl BodyReader {
             bytes.extend_from_slice(data);
         }
         Ok(WholeBody {
-            bytes,
+            bytes: bytes.into(),
             _places: [Some(place), large_place],
         })
     }

@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod service;
+mod wiped;
 mod wire;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
+use self::wiped::Wiped;
 use crate::ceremony::{self, Ceremony};
 use crate::config::Limits;
 use crate::counters::{Counters, add};
@@ -176,7 +178,7 @@ impl Server {
             answer.status,
             answer.content_type,
             // Wiped once hyper has written it.
-            Bytes::from_owner(answer.body),
+            Bytes::from_owner(Wiped::from(answer.body)),
         );
         // A request id is a UUID, which any header may hold.
         if let Ok(request_id) = request_id {
