@@ -85,6 +85,7 @@ pub(crate) struct Answer {
 /// Serves operators until there is a root key, and opens the store with it.
 pub(crate) async fn hold(enclave: &Enclave, mut store: Store) -> Result<Opened, EnclaveError> {
     let (config, clock, random) = (&enclave.config, enclave.clock, enclave.random.clone());
+    let most_keys = config.limits.keys_before_serving;
     let key = tokio::task::spawn_blocking(|| RecipientPrivateKey::generate(KEY_BITS));
     let waiting = waiting(&mut store).await?.unwrap_or(Waiting::Plan(store));
     let situation = waiting.situation();
@@ -144,9 +145,12 @@ pub(crate) async fn hold(enclave: &Enclave, mut store: Store) -> Result<Opened, 
     serving.await;
     match outcome.ok_or(EnclaveError::WriterGone)?? {
         Outcome::Made(opened) => Ok(*opened),
-        Outcome::Unsealed(root_key, sealed) => sealed.open(&root_key, clock, random).await,
+        Outcome::Unsealed(root_key, sealed) => {
+            sealed.open(&root_key, most_keys, clock, random).await
+        }
         Outcome::HandedOver(handover, sealed) => {
-            let mut opened = sealed.open(&handover.root_key, clock, random).await?;
+            let opened = sealed.open(&handover.root_key, most_keys, clock, random);
+            let mut opened = opened.await?;
             opened.take_over(&handover.head, handover.release).await?;
             Notice::HandedOver.log();
             Ok(opened)
@@ -180,11 +184,12 @@ impl Sealed {
     async fn open(
         self,
         root_key: &RootKey,
+        most_keys: u64,
         clock: Clock,
         random: Random,
     ) -> Result<Opened, EnclaveError> {
         let quorum = self.unsealing.quorum();
-        Opened::with_root_key(self.store, root_key, quorum, clock, random).await
+        Opened::with_root_key(self.store, root_key, quorum, most_keys, clock, random).await
     }
 }
 

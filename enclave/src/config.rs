@@ -280,6 +280,9 @@ pub struct Limits {
     pub documents: usize,
     /// See [`documents`](Self::documents).
     pub documents_per_second: u32,
+    /// The most keys that are opened before the enclave serves. If there are more, it serves as soon
+    /// as they are known to be complete and current, and opens them after that.
+    pub keys_before_serving: u64,
     /// Audit events kept while the host does not take them; beyond, they are counted as lost.
     pub audit_queue: usize,
     /// How long a shutdown may take to finish requests, and then to hand over audit events.
@@ -311,6 +314,7 @@ impl Default for Limits {
             key_pairs_ahead: 8,
             documents: 4,
             documents_per_second: 20,
+            keys_before_serving: 10_000,
             audit_queue: 16_384,
             shutdown_milliseconds: 10_000,
         }

@@ -476,6 +476,7 @@ mod tests {
         let writer = Writer {
             queue,
             root_keys: mpsc::channel(1).1,
+            new_keys: mpsc::channel(1).1,
             right_time: mpsc::channel(1).1,
             stepper: Arc::clone(&stepper),
             store: Store::new(address),

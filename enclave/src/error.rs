@@ -9,6 +9,7 @@ use kms::state::{RootKeyId, StateError};
 use link::Address;
 use quorum::QuorumError;
 
+use crate::commit;
 use crate::tls::TlsError;
 
 /// Why an enclave does not start, or stops.
@@ -189,6 +190,11 @@ pub enum EnclaveError {
     /// The task that writes to the store ended.
     #[error("the writer ended; this is a defect, please report it. Start the enclave again")]
     WriterGone,
+    /// The task that opens keys ended.
+    #[error(
+        "the opening of keys ended; this is a defect, please report it. Start the enclave again"
+    )]
+    OpeningGone,
     /// The seed can't be applied.
     #[error("the seed: {0}")]
     Seed(#[from] SeedError),
@@ -203,4 +209,10 @@ pub enum EnclaveError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<commit::Fenced> for EnclaveError {
+    fn from(_: commit::Fenced) -> Self {
+        Self::Fenced
+    }
 }

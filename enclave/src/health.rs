@@ -45,6 +45,8 @@ impl Health {
             "state": {
                 "epoch": state.epoch(),
                 "sequence": state.sequence(),
+                // Calls that need one of them are to be tried again.
+                "sealed_keys": state.sealed_keys(),
                 // Until witnesses exist, an old copy of all records can't be told from the newest.
                 "freshness": "none",
             },

@@ -47,6 +47,7 @@ mod random;
 mod reading;
 mod reseeding;
 mod root_key;
+mod sealed_keys;
 mod serving;
 mod store;
 #[cfg(test)]

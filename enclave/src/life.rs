@@ -120,7 +120,8 @@ impl Sealed {
         let opened = match &enclave.config.root_key {
             RootKeyConfig::DevFile(path) => {
                 let (clock, random) = (enclave.clock, enclave.random.clone());
-                Opened::with_dev_file(store, path, clock, random).await?
+                let most_keys = enclave.config.limits.keys_before_serving;
+                Opened::with_dev_file(store, path, most_keys, clock, random).await?
             }
             RootKeyConfig::Quorum => ceremony::hold(&enclave, store).await?,
         };

@@ -74,12 +74,17 @@ pub(crate) enum Notice {
     Genesis,
     /// Sealed records are being read; nothing is served before all are in.
     Opening { records: usize, expected: u64 },
-    /// The sealed records were read and are complete.
+    /// The sealed records were read and are complete. Some keys may be left sealed.
     Opened {
         records: usize,
+        sealed_keys: u64,
         sequence: u64,
         took: Duration,
     },
+    /// Keys that were left sealed are being opened, while others are served.
+    OpeningKeys { sealed: u64, expected: u64 },
+    /// All keys are open.
+    KeysOpened { keys: u64, took: Duration },
     /// The seed changed something.
     Seeded { changes: usize },
     /// The enclave serves.
@@ -157,7 +162,9 @@ impl Notice {
             Self::ShareTaken { given, threshold } => info!(target: TARGET, given = safe(given), threshold = safe(threshold), "a share of the root key was taken"),
             Self::Genesis => info!(target: TARGET, "the store was empty and has been set up"),
             Self::Opening { records, expected } => info!(target: TARGET, records = safe(records), expected = safe(expected), "opening sealed records"),
-            Self::Opened { records, sequence, took } => info!(target: TARGET, records = safe(records), sequence = safe(sequence), milliseconds = milliseconds(took), "sealed records opened"),
+            Self::Opened { records, sealed_keys, sequence, took } => info!(target: TARGET, records = safe(records), sealed_keys = safe(sealed_keys), sequence = safe(sequence), milliseconds = milliseconds(took), "sealed records read, and complete"),
+            Self::OpeningKeys { sealed, expected } => info!(target: TARGET, sealed = safe(sealed), expected = safe(expected), "opening sealed keys"),
+            Self::KeysOpened { keys, took } => info!(target: TARGET, keys = safe(keys), milliseconds = milliseconds(took), "all keys are open"),
             Self::Seeded { changes } => info!(target: TARGET, changes = safe(changes), "seed applied"),
             Self::Serving { address, tls } => info!(target: TARGET, address = safe(address), tls = safe(tls), "serving"),
             Self::AcceptFailed { kind } => warn!(target: TARGET, kind = safe(kind), "accepting a connection failed"),

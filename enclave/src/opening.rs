@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kms::name::AccountId;
 use kms::seed::Seed;
-use kms::state::{Batch, Change, EdgeSecret, RootKey, State};
+use kms::state::{Batch, Change, EdgeSecret, RootKey, SealedKeys, State};
 use link::Commit;
 use quorum::{Quorum, VerifiedQuorum};
 use tokio::time::{Instant, sleep};
@@ -34,10 +34,12 @@ const RELEASE: &str = "release";
 /// Changes of a seed in one transaction.
 const SEED_CHANGES: usize = 1000;
 
-/// A store whose records are all opened, and what is in them.
+/// A store whose records were all read, and what is in them.
 pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) state: State,
+    /// What is not in the state yet.
+    pub(crate) sealed_keys: Option<SealedKeys>,
     /// Who holds the shares of its root key, where operators do.
     pub(crate) quorum: Option<VerifiedQuorum>,
     pub(crate) clock: Clock,
@@ -49,15 +51,17 @@ impl Opened {
     pub(crate) async fn with_dev_file(
         mut store: Store,
         path: &Path,
+        most_keys: u64,
         clock: Clock,
         mut random: Random,
     ) -> Result<Self, EnclaveError> {
         let head = first_answer(&mut store).await?;
-        let state = match (head, DevRootKey::read(path)?) {
+        let (state, sealed_keys) = match (head, DevRootKey::read(path)?) {
             (Some(head), Some(mut root_key)) => {
-                let state = read_all(&mut store, &root_key.key(), &head).await?;
+                let (state, sealed_keys) =
+                    read_all(&mut store, &root_key.key(), &head, most_keys).await?;
                 root_key.mark_store_made()?;
-                state
+                (state, Some(sealed_keys))
             }
             (Some(_), None) => return Err(EnclaveError::RootKeyMissing { path: path.into() }),
             (None, Some(root_key)) if root_key.has_made_store() => {
@@ -72,12 +76,13 @@ impl Opened {
                 let key = root_key.key();
                 let state = genesis(&mut store, &key, None, clock, &mut random).await?;
                 root_key.mark_store_made()?;
-                state
+                (state, None)
             }
         };
         Ok(Self {
             store,
             state,
+            sealed_keys,
             quorum: None,
             clock,
             random,
@@ -89,17 +94,19 @@ impl Opened {
         mut store: Store,
         root_key: &RootKey,
         quorum: &Quorum,
+        most_keys: u64,
         clock: Clock,
         random: Random,
     ) -> Result<Self, EnclaveError> {
         let head = store.head().await;
         let head = head.map_err(|error| unreachable_store(&store, &error))?;
         let head = head.ok_or(EnclaveError::HeadMissing)?;
-        let state = read_all(&mut store, root_key, &head).await?;
+        let (state, sealed_keys) = read_all(&mut store, root_key, &head, most_keys).await?;
         let quorum = quorum.verify(root_key)?;
         Ok(Self {
             store,
             state,
+            sealed_keys: Some(sealed_keys),
             quorum: Some(quorum),
             clock,
             random,
@@ -144,6 +151,7 @@ impl Opened {
         Ok(Self {
             store,
             state,
+            sealed_keys: None,
             quorum: Some(quorum),
             clock,
             random,
@@ -156,6 +164,11 @@ impl Opened {
         seed: &Seed,
         account: AccountId,
     ) -> Result<(), EnclaveError> {
+        if seed.has_keys()
+            && let Some(sealed) = self.sealed_keys.take()
+        {
+            self.state.take_in(sealed.open()?)?;
+        }
         let now = self.clock.now();
         let mut changes = seed.changes(account, &self.state, now, &mut self.random)?;
         if changes.is_empty() {

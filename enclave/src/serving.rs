@@ -14,7 +14,6 @@ use tokio::time::timeout;
 
 use crate::Task;
 use crate::audit;
-use crate::commit::Fenced;
 use crate::config::{RequestQuotas, RootKeyConfig};
 use crate::counters::Counters;
 use crate::driver::{Driver, Stepper};
@@ -28,6 +27,7 @@ use crate::life::{Enclave, Provisioned};
 use crate::log::Notice;
 use crate::opening::Opened;
 use crate::operators::{Holders, Operators, Successor};
+use crate::sealed_keys::open_keys;
 use crate::store::Store;
 use crate::time_check;
 use crate::tls::Https;
@@ -42,7 +42,9 @@ pub(crate) struct Serving {
     listener: Listener,
     server: Server,
     stepper: Arc<Stepper>,
-    writer: Task<Result<(), Fenced>>,
+    writer: Task<Result<(), EnclaveError>>,
+    /// Opens the keys that are still sealed.
+    opening: Task<Result<(), EnclaveError>>,
     audit: Task<()>,
     /// Those who may take over.
     successors: mpsc::Receiver<Successor>,
@@ -98,6 +100,7 @@ impl Serving {
         };
         let (successor, successors) = mpsc::channel(1);
         let (root_key, root_keys) = mpsc::channel(1);
+        let (keys, new_keys) = mpsc::channel(1);
         let operators = match &config.root_key {
             RootKeyConfig::Quorum => {
                 let roots = verifier.roots();
@@ -124,6 +127,7 @@ impl Serving {
         let writer = Writer {
             queue,
             root_keys,
+            new_keys,
             right_time,
             stepper: Arc::clone(&stepper),
             store: opened.store,
@@ -144,6 +148,7 @@ impl Serving {
             server: Server::new(front, identity, limits, acceptor),
             stepper,
             writer: Task::spawn(writer.run()),
+            opening: Task::spawn(open_keys(opened.sealed_keys, keys)),
             audit: Task::spawn(delivery.run()),
             successors,
             _time_check: Task::spawn(time_check),
@@ -157,7 +162,7 @@ impl Serving {
     ///
     /// # Errors
     ///
-    /// When somebody else wrote to the store.
+    /// When somebody else wrote to the store, or a key can't be opened.
     pub(crate) async fn until(
         self,
         mut shutdown: Pin<&mut impl Future<Output = ()>>,
@@ -170,6 +175,7 @@ impl Serving {
             server,
             stepper,
             mut writer,
+            mut opening,
             mut audit,
             mut successors,
             _time_check,
@@ -178,18 +184,31 @@ impl Serving {
         let (down, is_down) = watch::channel(false);
         let mut serving = Box::pin(server.run(listener, is_down));
         let mut successor = None;
-        let result = tokio::select! {
-            () = &mut shutdown => Ok(()),
-            () = serving.as_mut() => Ok(()),
-            Some(authorized) = successors.recv() => {
-                successor = Some(authorized);
-                Ok(())
-            }
-            ended = &mut writer.0 => Err(match ended {
-                Ok(Err(Fenced)) => EnclaveError::Fenced,
-                Ok(Ok(())) | Err(_) => EnclaveError::WriterGone,
-            }),
+        let mut is_whole = false;
+        let result = loop {
+            break tokio::select! {
+                () = &mut shutdown => Ok(()),
+                () = serving.as_mut() => Ok(()),
+                // Should the successor not come, this one has to serve again, and all of it.
+                Some(authorized) = successors.recv(), if is_whole => {
+                    successor = Some(authorized);
+                    Ok(())
+                }
+                opened = &mut opening.0, if !is_whole => match opened {
+                    Ok(Ok(())) => {
+                        is_whole = true;
+                        continue;
+                    }
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(EnclaveError::OpeningGone),
+                },
+                ended = &mut writer.0 => Err(match ended {
+                    Ok(Err(error)) => error,
+                    Ok(Ok(())) | Err(_) => EnclaveError::WriterGone,
+                }),
+            };
         };
+        drop(opening);
         // After a clean shutdown the writer ends when the last request is answered. If the writer
         // ended first, nothing may be answered any more.
         if result.is_ok() {
@@ -234,6 +253,7 @@ impl Serving {
         let opened = Opened {
             store: Store::new(enclave.config.host.clone()),
             state,
+            sealed_keys: None,
             quorum: holders.map(|holders| holders.quorum()),
             clock: enclave.clock,
             random: enclave.random.clone(),

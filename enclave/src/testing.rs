@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 use kms::engine::{Engine, EngineConfig};
 use kms::key_pair::KeyPairSource;
 use kms::seed::Seed;
-use kms::state::{Batch, RootKey, State};
+use kms::state::{Batch, Opening, RootKey, SealedKeys, State};
 use link::{Address, Channel, Numbered, StoreReply, StoreRequest};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -39,14 +39,32 @@ pub(crate) fn stepper(
     key_pairs: Arc<dyn KeyPairSource>,
     clock: Clock,
 ) -> (Arc<Stepper>, AuditDelivery) {
+    let (stepper, delivery, sealed) = sealed_stepper(key_pairs, clock, 1);
+    assert_eq!(sealed.count(), 0);
+    (stepper, delivery)
+}
+
+/// The same with its key sealed, if it is one more than may be open.
+pub(crate) fn sealed_stepper(
+    key_pairs: Arc<dyn KeyPairSource>,
+    clock: Clock,
+    most_keys: u64,
+) -> (Arc<Stepper>, AuditDelivery, SealedKeys) {
     let mut random = Random::new(&[0; NSM_SEED_BYTES]).unwrap();
-    let (state, _) = State::genesis(&RootKey::generate(&mut random), &mut random, clock.now());
+    let root_key = RootKey::generate(&mut random);
+    let (state, genesis) = State::genesis(&root_key, &mut random, clock.now());
     let account = "111122223333".parse().unwrap();
     let seed = Seed::from_json(SEED.as_bytes()).unwrap();
     let changes = seed.changes(account, &state, clock.now(), &mut random);
     let mut batch = Batch::new(state);
     batch.push(changes.unwrap());
-    let (state, _) = batch.seal(&mut random);
+    let (_, seeding) = batch.seal(&mut random);
+    let opening = Opening::new(&root_key, &seeding.head).unwrap();
+    let mut opening = opening.keys_last(most_keys, 1);
+    for (id, record) in genesis.puts.iter().chain(&seeding.puts) {
+        opening.record(*id, record).unwrap();
+    }
+    let (state, sealed) = opening.check().unwrap();
     let verifier = Verifier::new(Vec::new(), VerifyOptions::default());
     let counters = Arc::new(Counters::default());
     let nowhere = Address::Unix("/nonexistent".into());
@@ -66,7 +84,7 @@ pub(crate) fn stepper(
         audit,
         counters,
     };
-    (Arc::new(stepper), delivery)
+    (Arc::new(stepper), delivery, sealed)
 }
 
 /// A call of that user.

@@ -17,13 +17,14 @@ use std::time::Duration;
 use kms::engine::{Reply, Step};
 use kms::expiry::settle;
 use kms::key_pair::PreparedKeyPair;
-use kms::state::{Batch, RootKey, State};
+use kms::state::{Batch, OpenedKeys, RootKey, State, StateError};
 use quorum::VerifiedQuorum;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::commit::{Fenced, make_durable};
 use crate::driver::{Received, Stepper, defect};
+use crate::error::EnclaveError;
 use crate::operators::Holders;
 use crate::store::{Store, commit_of, quorum_record};
 
@@ -71,10 +72,18 @@ pub(crate) struct NewRootKey {
     pub(crate) done: oneshot::Sender<()>,
 }
 
+/// Keys that were sealed until now.
+pub(crate) struct NewKeys {
+    pub(crate) keys: OpenedKeys,
+    /// Told once they are part of the state.
+    pub(crate) done: oneshot::Sender<()>,
+}
+
 /// Takes calls from the queue until it is closed.
 pub(crate) struct Writer {
     pub(crate) queue: mpsc::Receiver<Waiting>,
     pub(crate) root_keys: mpsc::Receiver<NewRootKey>,
+    pub(crate) new_keys: mpsc::Receiver<NewKeys>,
     /// When the time was found to be right, and keys may be deleted or rotated that are due.
     pub(crate) right_time: mpsc::Receiver<()>,
     pub(crate) stepper: Arc<Stepper>,
@@ -83,7 +92,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes until every handle of the queue is gone.
-    pub(crate) async fn run(mut self) -> Result<(), Fenced> {
+    pub(crate) async fn run(mut self) -> Result<(), EnclaveError> {
         let mut waiting = Vec::new();
         let mut look = interval_at(Instant::now() + LOOK, LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -96,7 +105,8 @@ impl Writer {
                     self.write(&mut waiting).await?;
                 }
                 Some(new) = self.root_keys.recv() => self.change_root_key(new).await?,
-                Some(()) = self.right_time.recv() => self.settle().await?,
+                Some(new) = self.new_keys.recv() => self.take_in(new)?,
+                Some(()) = self.right_time.recv(), if self.has_all_keys() => self.settle().await?,
                 _ = look.tick() => self.look().await?,
             }
         }
@@ -157,6 +167,21 @@ impl Writer {
         // Fails if nobody waits any more.
         let _ = done.send(());
         Ok(())
+    }
+
+    /// Makes opened keys part of the state. The store has them already.
+    fn take_in(&self, NewKeys { keys, done }: NewKeys) -> Result<(), StateError> {
+        let current = &self.stepper.current;
+        let mut state = State::clone(&current.state());
+        state.take_in(keys)?;
+        current.publish(state);
+        // Fails if nobody waits any more.
+        let _ = done.send(());
+        Ok(())
+    }
+
+    fn has_all_keys(&self) -> bool {
+        self.stepper.current.state().sealed_keys() == 0
     }
 
     /// Stops if the store holds another head than the one that was written last.
@@ -224,7 +249,9 @@ mod tests {
         let state = State::clone(&stepper.current.state());
         let account = "111122223333".parse().unwrap();
         let region = "eu-central-1".parse().unwrap();
-        let key = state.key(account, &region, KEY_ID.parse().unwrap());
+        let key = state
+            .key(account, &region, KEY_ID.parse().unwrap())
+            .unwrap();
         let mut key = kms::state::Key::clone(key.unwrap());
         key.deletion_date = Some(Clock::default().now() + Duration::from_secs(60 * 60 * 24) * days);
         let mut batch = Batch::new(state);
@@ -250,6 +277,7 @@ mod tests {
             let writer = Writer {
                 queue,
                 root_keys: mpsc::channel(1).1,
+                new_keys: mpsc::channel(1).1,
                 right_time,
                 stepper: Arc::clone(&stepper),
                 store: Store::new(address.clone()),
@@ -264,7 +292,9 @@ mod tests {
             let state = stepper.current.state();
             let account = "111122223333".parse().unwrap();
             let region = "eu-central-1".parse().unwrap();
-            let key = state.key(account, &region, KEY_ID.parse().unwrap());
+            let key = state
+                .key(account, &region, KEY_ID.parse().unwrap())
+                .unwrap();
             assert_eq!(key.is_none(), is_deleted);
             assert_eq!(get(&stepper.counters.audit_events), u64::from(is_deleted));
             running.abort();
@@ -286,6 +316,7 @@ mod tests {
         let writer = Writer {
             queue,
             root_keys: mpsc::channel(1).1,
+            new_keys: mpsc::channel(1).1,
             right_time,
             stepper: Arc::clone(&stepper),
             store: Store::new(address.clone()),

@@ -87,7 +87,7 @@ fn measure_opening(path: &Path) -> Result<(), Failure> {
     }
     let state = opening.finish()?;
     let (account, region) = ("123456789012".parse()?, "us-east-1".parse()?);
-    let keys = state.keys_after(account, &region, None);
+    let keys = state.keys_after(account, &region, None)?;
     let ids: Vec<KeyId> = keys.map(|key| key.id()).collect();
     usage.report("open", ids.len())?;
     measure_finding(&state, account, &region, ids)
@@ -116,7 +116,7 @@ fn measure_finding(
                 let place = number % if many { ids.len() } else { few };
                 let key = ids
                     .get(place)
-                    .and_then(|id| state.key(account, region, *id));
+                    .and_then(|id| state.key(account, region, *id).ok()?);
                 let key = key.ok_or("a key is missing")?;
                 let backing = key.current().ok_or("a key has no material")?;
                 let read = (

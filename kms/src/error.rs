@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::key::Key;
 use crate::name::Region;
+use crate::state::StillOpening;
 
 /// An error of the KMS API, named after the AWS exception it becomes.
 ///
@@ -261,6 +262,13 @@ impl fmt::Display for KmsError {
 }
 
 impl std::error::Error for KmsError {}
+
+/// An error of status 500, after which SDKs try again.
+impl From<StillOpening> for KmsError {
+    fn from(error: StillOpening) -> Self {
+        Self::KmsInternal(error.to_string().into())
+    }
+}
 
 #[cfg(test)]
 mod tests {

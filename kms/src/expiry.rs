@@ -6,6 +6,8 @@
 //! deleted, and takes place at once when the key can be used again. What happens is recorded in
 //! events that no caller made.
 
+use std::sync::Arc;
+
 use attestation::rand_core::CryptoRng;
 use serde_json::{Value, json};
 
@@ -14,13 +16,13 @@ use crate::audit::Event;
 use crate::multi_region;
 use crate::protocol::spec::RotationType;
 use crate::rotation;
-use crate::state::{BackingKeyId, Batch, Change, Key, State};
+use crate::state::{BackingKeyId, Batch, Change, Key, State, StillOpening};
 
 /// Does what is due now, to at most so many keys, and returns the events that go to the audit trail
 /// once the batch is committed: one for each thing that happened.
 ///
 /// What becomes of one key may bear on the next, so each is looked at in the state that those
-/// before it leave behind.
+/// before it leave behind. While not all keys are open, nothing is done.
 pub fn settle(
     batch: &mut Batch,
     now: Timestamp,
@@ -28,17 +30,9 @@ pub fn settle(
     random: &mut dyn CryptoRng,
 ) -> Vec<Event> {
     let mut events = Vec::new();
-    while events.len() < most {
-        let Some(key) = batch.state().due(now).next().cloned() else {
-            break;
-        };
-        let due = if key.deletion_date.is_some_and(|date| date <= now) {
-            delete(batch.state(), &key, now)
-        } else if let Some(id) = expired_material(&key, now) {
-            delete_material(batch.state(), &key, &id)
-        } else {
-            rotate(batch.state(), &key, now, random)
-        };
+    while events.len() < most
+        && let Ok(Some((key, due))) = next(batch.state(), now, random)
+    {
         batch.push(due.changes);
         events.push(Event::service_event(
             due.name,
@@ -51,6 +45,25 @@ pub fn settle(
     events
 }
 
+/// The key that is first, and what happens to it.
+fn next(
+    state: &State,
+    now: Timestamp,
+    random: &mut dyn CryptoRng,
+) -> Result<Option<(Arc<Key>, Due)>, StillOpening> {
+    let Some(key) = state.due(now)?.next().cloned() else {
+        return Ok(None);
+    };
+    let due = if key.deletion_date.is_some_and(|date| date <= now) {
+        delete(state, &key, now)?
+    } else if let Some(id) = expired_material(&key, now) {
+        delete_material(state, &key, &id)?
+    } else {
+        rotate(state, &key, now, random)?
+    };
+    Ok(Some((key, due)))
+}
+
 /// What happens to a key.
 struct Due {
     changes: Vec<Change>,
@@ -61,7 +74,7 @@ struct Due {
 }
 
 /// The deletion of a key, after its grants and aliases.
-fn delete(state: &State, key: &Key, now: Timestamp) -> Due {
+fn delete(state: &State, key: &Key, now: Timestamp) -> Result<Due, StillOpening> {
     let grants = state.grants_on(key.account(), key.region(), key.id(), None);
     let grants = grants.map(|grant| Change::DeleteGrant {
         account: grant.account,
@@ -76,17 +89,17 @@ fn delete(state: &State, key: &Key, now: Timestamp) -> Due {
         name: alias.name.clone(),
     });
     let mut changes: Vec<Change> = grants.chain(aliases).collect();
-    changes.extend(multi_region::changes_without(state, key, now));
+    changes.extend(multi_region::changes_without(state, key, now)?);
     changes.push(Change::DeleteKey {
         account: key.account(),
         region: key.region().clone(),
         id: key.id(),
     });
-    Due {
+    Ok(Due {
         changes,
         name: "DeleteKey",
         details: json!({ "keyId": key.id().to_string() }),
-    }
+    })
 }
 
 /// Imported material whose time is over.
@@ -98,18 +111,23 @@ fn expired_material(key: &Key, now: Timestamp) -> Option<BackingKeyId> {
 
 /// The expiry of imported material: the key can't be used until the same material is imported
 /// again.
-fn delete_material(state: &State, key: &Key, id: &BackingKeyId) -> Due {
+fn delete_material(state: &State, key: &Key, id: &BackingKeyId) -> Result<Due, StillOpening> {
     let mut without = key.clone();
     without.remove_import(id);
-    Due {
-        changes: multi_region::changes(state, without),
+    Ok(Due {
+        changes: multi_region::changes(state, without)?,
         name: "DeleteExpiredKeyMaterial",
         details: json!({ "keyId": key.id().to_string(), "keyMaterialId": id.to_string() }),
-    }
+    })
 }
 
 /// The automatic rotation of a key, and with it of its replicas.
-fn rotate(state: &State, key: &Key, now: Timestamp, random: &mut dyn CryptoRng) -> Due {
+fn rotate(
+    state: &State,
+    key: &Key,
+    now: Timestamp,
+    random: &mut dyn CryptoRng,
+) -> Result<Due, StillOpening> {
     let mut rotated = key.clone();
     rotation::rotate(&mut rotated, RotationType::Automatic, now, random);
     let id = |key: &Key| key.current().map(|backing| backing.id().to_string());
@@ -120,9 +138,9 @@ fn rotate(state: &State, key: &Key, now: Timestamp, random: &mut dyn CryptoRng) 
         "previousKeyMaterialId": id(key),
         "currentKeyMaterialId": id(&rotated),
     });
-    Due {
-        changes: multi_region::changes(state, rotated),
+    Ok(Due {
+        changes: multi_region::changes(state, rotated)?,
         name: "RotateKey",
         details,
-    }
+    })
 }

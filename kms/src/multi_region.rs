@@ -14,7 +14,7 @@ use attestation::Timestamp;
 use crate::key::{BackingKey, Key, MissingMaterial, MultiRegion};
 use crate::name::Region;
 use crate::protocol::spec::{KeyState, Origin};
-use crate::state::{Change, State};
+use crate::state::{Change, State, StillOpening};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -61,8 +61,8 @@ impl Key {
 }
 
 /// The change of a key and of its related keys, which share its material and its rotation.
-pub(crate) fn changes(state: &State, key: Key) -> Vec<Change> {
-    let others = related(state, &key).map(|other| {
+pub(crate) fn changes(state: &State, key: Key) -> Result<Vec<Change>, StillOpening> {
+    let others = related(state, &key)?.into_iter().map(|other| {
         let mut other = Key::clone(other);
         match key.origin {
             Origin::External => follow_import(&mut other, &key),
@@ -74,7 +74,7 @@ pub(crate) fn changes(state: &State, key: Key) -> Vec<Change> {
     });
     let mut changes: Vec<Change> = others.map(Change::PutKey).collect();
     changes.push(Change::PutKey(key));
-    changes
+    Ok(changes)
 }
 
 /// Does to a related key what it shares of a change of imported material: which version waits for a
@@ -107,18 +107,23 @@ fn follow_import(other: &mut Key, key: &Key) {
 }
 
 /// Whether the version that waits for a rotation is here in all related keys.
-pub(crate) fn is_pending_everywhere(state: &State, key: &Key) -> bool {
+pub(crate) fn is_pending_everywhere(state: &State, key: &Key) -> Result<bool, StillOpening> {
     let has_pending = |key: &Key| key.backing.iter().any(BackingKey::is_pending);
-    has_pending(key) && related(state, key).all(|other| has_pending(other))
+    let others = related(state, key)?;
+    Ok(has_pending(key) && others.into_iter().all(|other| has_pending(other)))
 }
 
 /// What the deletion of a key changes in its related keys: they lose a replica, and a primary key
 /// that is to follow its last replica begins to wait for that.
-pub(crate) fn changes_without(state: &State, key: &Key, now: Timestamp) -> Vec<Change> {
+pub(crate) fn changes_without(
+    state: &State,
+    key: &Key,
+    now: Timestamp,
+) -> Result<Vec<Change>, StillOpening> {
     let mut set = key.related_set();
     set.replicas.remove(key.region());
     let window = set.deletion_window.filter(|_| set.replicas.is_empty());
-    let others = related(state, key).map(|other| {
+    let others = related(state, key)?.into_iter().map(|other| {
         let mut other = Key::clone(other);
         other.set_related(set.clone());
         if let (KeyState::PendingReplicaDeletion, Some(days)) = (other.state, window) {
@@ -127,16 +132,17 @@ pub(crate) fn changes_without(state: &State, key: &Key, now: Timestamp) -> Vec<C
         }
         Change::PutKey(other)
     });
-    others.collect()
+    Ok(others.collect())
 }
 
 /// The other keys of a key's set.
-fn related<'s>(state: &'s State, key: &Key) -> impl Iterator<Item = &'s Arc<Key>> {
+fn related<'s>(state: &'s State, key: &Key) -> Result<Vec<&'s Arc<Key>>, StillOpening> {
     let set = key.related_set();
     let here = key.region().clone();
     let (account, id) = (key.account(), key.id());
     std::iter::once(set.primary)
         .chain(set.replicas)
         .filter(move |region| *region != here)
-        .filter_map(move |region| state.key(account, &region, id))
+        .filter_map(move |region| state.key(account, &region, id).transpose())
+        .collect()
 }

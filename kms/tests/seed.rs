@@ -84,7 +84,7 @@ fn the_documented_example_makes_what_it_says() {
 
     let region = "us-east-1".parse().unwrap();
     let id: KeyId = "1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
-    let key = state.key(account(), &region, id).unwrap();
+    let key = state.key(account(), &region, id).unwrap().unwrap();
     let material: Vec<u8> = (0..32).collect();
     assert_eq!(key.current().unwrap().material().expose(), material);
     assert_eq!(&*key.description, "Opens the blobs in our fixtures");
@@ -99,13 +99,13 @@ fn the_documented_example_makes_what_it_says() {
         &"eu-central-1".parse().unwrap(),
         "0987dcba-09fe-87dc-65ba-ab0987654321".parse().unwrap(),
     );
-    assert_eq!(disabled.unwrap().state, KeyState::Disabled);
+    assert_eq!(disabled.unwrap().unwrap().state, KeyState::Disabled);
     let multi_region = state.key(
         account(),
         &"eu-west-1".parse().unwrap(),
         "mrk-1234abcd12ab34cd56ef1234567890ab".parse().unwrap(),
     );
-    assert!(multi_region.is_some());
+    assert!(multi_region.unwrap().is_some());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_changed_since_is_left_alone() {
     let state = sown(example(), empty());
     let region = "us-east-1".parse().unwrap();
     let id = "1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
-    let mut key = kms::state::Key::clone(state.key(account(), &region, id).unwrap());
+    let mut key = kms::state::Key::clone(state.key(account(), &region, id).unwrap().unwrap());
     key.state = KeyState::Disabled;
     key.description = "Changed".into();
     let mut alias =

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::support::host::Memory;
-use crate::support::{Client, Enclave, Fault, Place, REGION, eventually};
+use crate::support::{Client, Enclave, Fault, LONG, Place, REGION, eventually};
 use enclave::EnclaveError;
 use http::StatusCode;
 use link::RecordId;
@@ -341,28 +341,60 @@ async fn a_store_that_was_tampered_with_is_refused() {
     place.start().await;
 }
 
+/// The id of one of many keys.
+fn id(number: u32) -> String {
+    format!("5eed0000-0000-4000-8000-{number:012x}")
+}
+
+/// More keys than are opened before an enclave serves.
+const MANY: u32 = 20_000;
+
+/// Starts an enclave that makes many keys, and ends it.
+async fn make_many_keys(place: &Place) {
+    let keys = (0..MANY).map(|number| json!({ "key_id": id(number), "region": REGION }));
+    let mut settings = place.settings();
+    settings["seed"]["keys"] = keys.collect();
+    let enclave = place.start_with(settings).await;
+    enclave.stop().await.unwrap();
+}
+
+/// Calls again until all keys that it takes are open.
+async fn call_again(client: &mut Client, operation: &str, input: Value) -> Value {
+    let began = Instant::now();
+    loop {
+        let answer = client.call(operation, input.clone()).await;
+        if answer.status == StatusCode::OK {
+            return answer.ok();
+        }
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.error(), "KMSInternalException");
+        assert!(began.elapsed() < LONG, "the key is never open");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn sealed_keys(client: &mut Client) -> u64 {
+    client.health().await["state"]["sealed_keys"]
+        .as_u64()
+        .unwrap()
+}
+
 #[tokio::test]
 async fn among_many_pages_of_records_every_one_counts() {
     let place = Place::new();
     let host = place.host().await;
-    let id = |number: u32| format!("5eed0000-0000-4000-8000-{number:012x}");
-    let keys: Vec<_> = (0..20_000)
-        .map(|number| json!({ "key_id": id(number), "region": REGION }))
-        .collect();
-    let mut settings = place.settings();
-    settings["seed"]["keys"] = keys.into();
-    place.start_with(settings).await.stop().await.unwrap();
+    make_many_keys(&place).await;
     let before = host.memory().records.clone();
 
     let enclave = place.start().await;
     let mut client = enclave.http1().await;
-    for number in [0, 9_999, 19_999] {
+    for number in [0, MANY / 2, MANY - 1] {
         let input = json!({ "KeyId": id(number) });
-        let described = client.call("DescribeKey", input).await.ok();
+        let described = call_again(&mut client, "DescribeKey", input).await;
         assert_eq!(described["KeyMetadata"]["KeyId"], id(number));
     }
-    let input = json!({ "KeyId": id(9_999) });
-    client.call("DisableKey", input).await.ok();
+    let input = json!({ "KeyId": id(MANY / 2) });
+    call_again(&mut client, "DisableKey", input).await;
     enclave.stop().await.unwrap();
 
     // By itself the older record, in which the key is enabled, is as good as the newer one.
@@ -381,6 +413,56 @@ async fn among_many_pages_of_records_every_one_counts() {
     assert!(error.to_string().contains("older version"), "{error}");
     host.memory().records = records;
     place.start().await;
+}
+
+/// While keys are being opened, calls change others; and the enclave ends, in one way or the other,
+/// before or after all are open.
+#[tokio::test]
+async fn what_is_changed_while_keys_are_opened_is_durable() {
+    let place = Place::new();
+    let _host = place.host().await;
+    make_many_keys(&place).await;
+    let mut made = HashSet::new();
+    for (waits, crashes) in [(false, true), (false, false), (true, true), (true, false)] {
+        let enclave = place.start().await;
+        let mut client = enclave.http1().await;
+        for _ in 0..3 {
+            let id = create_key(&mut client).await;
+            let input = json!({ "KeyId": id });
+            client.call("DescribeKey", input).await.ok();
+            made.insert(id);
+        }
+        while waits && sealed_keys(&mut client).await > 0 {
+            let answer = client.call("DescribeKey", json!({ "KeyId": id(0) })).await;
+            let is_right = match answer.status {
+                StatusCode::OK => true,
+                _ => answer.error() == "KMSInternalException",
+            };
+            assert!(is_right, "{answer:?}");
+        }
+        if crashes {
+            enclave.crash().await;
+        } else {
+            enclave.stop().await.unwrap();
+        }
+    }
+
+    let enclave = place.start().await;
+    let mut client = enclave.http1().await;
+    let mut listed = HashSet::new();
+    let mut input = json!({ "Limit": 1000 });
+    loop {
+        let page = call_again(&mut client, "ListKeys", input.clone()).await;
+        let keys = page["Keys"].as_array().unwrap().iter();
+        listed.extend(keys.map(|key| key["KeyId"].as_str().unwrap().to_owned()));
+        if page["Truncated"] == false {
+            break;
+        }
+        input["Marker"] = page["NextMarker"].clone();
+    }
+    assert_eq!(sealed_keys(&mut client).await, 0);
+    made.extend((0..MANY).map(id));
+    assert_eq!(listed, made);
 }
 
 #[tokio::test]

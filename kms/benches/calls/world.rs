@@ -81,7 +81,7 @@ impl World {
     /// The key.
     pub(crate) fn key(&self) -> Arc<Key> {
         let id = self.key_id.parse().unwrap();
-        let key = self.server.state.keys_with_id(id).next();
+        let key = self.server.state.keys_with_id(id).unwrap().next();
         Arc::clone(key.unwrap())
     }
 

@@ -91,7 +91,7 @@ pub(super) fn update_alias(
 fn require_like(context: &Context<'_>, alias: &Alias, key: &Key) -> Result<(), KmsError> {
     let old = context
         .state
-        .key(alias.account, &alias.region, alias.target);
+        .key(alias.account, &alias.region, alias.target)?;
     let is_like = |old: &Key| {
         let symmetric = |key: &Key| key.spec == KeySpec::SymmetricDefault;
         old.usage == key.usage && symmetric(old) == symmetric(key)
@@ -207,7 +207,8 @@ impl Context<'_> {
 
     /// Decides whether the caller may do this to the key that an alias names.
     fn permit_named_key<A: Action>(&mut self, action: A, alias: &Alias) -> Result<(), KmsError> {
-        let Some(key) = self.state.key(alias.account, &alias.region, alias.target) else {
+        let key = self.state.key(alias.account, &alias.region, alias.target)?;
+        let Some(key) = key else {
             return Ok(());
         };
         let found = Found::new(key, None);

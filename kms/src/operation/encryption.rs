@@ -256,7 +256,7 @@ impl Source<'_> {
         if header.key_id == key.id() {
             return Ok(());
         }
-        let other = state.keys_with_id(header.key_id).next();
+        let other = state.keys_with_id(header.key_id)?.next();
         Err(match other {
             Some(_) => KmsError::IncorrectKey,
             None => KmsError::InvalidCiphertext,

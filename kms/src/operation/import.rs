@@ -141,7 +141,7 @@ pub(super) fn import_key_material(
     };
     Ok(Outcome::changes(
         answer.body(),
-        multi_region::changes(context.state, imported),
+        multi_region::changes(context.state, imported)?,
     ))
 }
 
@@ -184,7 +184,7 @@ pub(super) fn delete_imported_key_material(
         Some(id) if key.backing_key(&id).is_some() => {
             let mut without = Key::clone(key);
             without.remove_import(&id);
-            multi_region::changes(context.state, without)
+            multi_region::changes(context.state, without)?
         }
         _ => Vec::new(),
     };

@@ -150,7 +150,7 @@ pub(super) fn list_keys(
         || request.resource_owners.contains(&ResourceOwner::Caller);
     let keys = context
         .state
-        .keys_after(account, region, after)
+        .keys_after(account, region, after)?
         .filter(|_| own);
     let limit = request.limit.map_or(DEFAULT_PAGE, usize::from);
     let (keys, next_marker) = listing.page(keys, limit, |key| key.id());

@@ -102,7 +102,7 @@ pub(super) fn schedule_key_deletion(
     };
     context.event.changed(audit::scheduled_deletion(&answer));
     let body = answer.body();
-    Ok(Outcome::changes(body, changes(context.state, key)))
+    Ok(Outcome::changes(body, changes(context.state, key)?))
 }
 
 /// CancelKeyDeletion: the key is disabled from then on, not enabled; or it waits for its imported
@@ -132,7 +132,10 @@ pub(super) fn cancel_key_deletion(
     let answer = response::CancelKeyDeletion {
         key_id: permit.key().arn(),
     };
-    Ok(Outcome::changes(answer.body(), changes(context.state, key)))
+    Ok(Outcome::changes(
+        answer.body(),
+        changes(context.state, key)?,
+    ))
 }
 
 /// The waiting time in days.

@@ -86,7 +86,7 @@ pub(super) fn replicate_key(
     };
     context.event.changed(audit::replicated_key(&answer));
     let body = answer.body();
-    Ok(Outcome::changes(body, changes(context.state, replica)))
+    Ok(Outcome::changes(body, changes(context.state, replica)?))
 }
 
 /// UpdatePrimaryRegion.
@@ -115,7 +115,7 @@ pub(super) fn update_primary_region(
     }
     let replica = context
         .state
-        .key(primary.account(), &region, primary.id())
+        .key(primary.account(), &region, primary.id())?
         .filter(|key| key.is_replica())
         .ok_or_else(|| {
             let arn = name::key_arn(&region, primary.account(), primary.id());
@@ -132,7 +132,7 @@ pub(super) fn update_primary_region(
     let mut new_primary = Key::clone(replica.key());
     new_primary.set_related(set);
     context.event.changed(audit::key_id(primary.arn()));
-    Ok(Outcome::void(changes(context.state, new_primary)))
+    Ok(Outcome::void(changes(context.state, new_primary)?))
 }
 
 /// The expiry of material is set where it is imported.
@@ -213,7 +213,7 @@ pub(super) fn require_primary(key: &Key) -> Result<(), KmsError> {
 /// Lets a region pass where there is no related key yet.
 fn require_place(context: &Context<'_>, primary: &Key, region: &Region) -> Result<(), KmsError> {
     let (account, id) = (primary.account(), primary.id());
-    if context.state.key(account, region, id).is_some() {
+    if context.state.key(account, region, id)?.is_some() {
         let arn = name::key_arn(region, account, id);
         return Err(KmsError::AlreadyExists(
             format!("A key with the ARN {arn} already exists").into(),

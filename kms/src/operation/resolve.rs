@@ -7,6 +7,7 @@ use crate::error::KmsError;
 use crate::key::Key;
 use crate::name::{self, AccountId, AliasName, KeyId, KeyRef, Region};
 use crate::permit::{self, Action, Shown};
+use crate::state::StillOpening;
 
 use super::Context;
 
@@ -58,14 +59,18 @@ impl Context<'_> {
         if region != here {
             return Err(KmsError::other_region(region));
         }
+        // What is denied must not tell what exists there, not even by when it is denied.
+        if account != self.account() {
+            self.state.require_all_keys()?;
+        }
         let found = match &key_ref {
             KeyRef::Id(id) | KeyRef::Arn { id, .. } => {
-                let key = self.state.key(account, region, *id);
+                let key = self.state.key(account, region, *id)?;
                 key.map(|key| Found::new(key, None))
                     .ok_or_else(|| KmsError::key_not_found(&name::key_arn(region, account, *id)))
             }
             KeyRef::Alias(alias) | KeyRef::AliasArn { alias, .. } => self
-                .key_behind(account, region, alias)
+                .key_behind(account, region, alias)?
                 .map(|key| Found::new(key, Some(alias.clone())))
                 .ok_or_else(|| KmsError::alias_not_found(&name::alias_arn(region, account, alias))),
         };
@@ -108,10 +113,10 @@ impl Context<'_> {
             .ok_or(KmsError::InvalidCiphertext)?
             .key_id;
         let here = &self.caller.region;
-        if let Some(own) = self.state.key(self.account(), here, id) {
+        if let Some(own) = self.state.key(self.account(), here, id)? {
             return Ok(Found::by_ciphertext(own));
         }
-        let mut others = self.state.keys_with_id(id).peekable();
+        let mut others = self.state.keys_with_id(id)?.peekable();
         if others.peek().is_none() {
             return Err(KmsError::InvalidCiphertext);
         }
@@ -130,9 +135,11 @@ impl Context<'_> {
         account: AccountId,
         region: &Region,
         alias: &AliasName,
-    ) -> Option<&Arc<Key>> {
-        let alias = self.state.alias(account, region, alias)?;
-        self.state.key(account, region, alias.target)
+    ) -> Result<Option<&Arc<Key>>, StillOpening> {
+        match self.state.alias(account, region, alias) {
+            Some(alias) => self.state.key(account, region, alias.target),
+            None => Ok(None),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn enable_key_rotation(
         Some(rotation) if rotation.period_in_days == period => rotation,
         _ => Rotation::every(period, context.now),
     };
-    Ok(set_rotation(context, permit.key(), Some(rotation)))
+    set_rotation(context, permit.key(), Some(rotation))
 }
 
 /// DisableKeyRotation: also of keys that are never rotated.
@@ -72,7 +72,7 @@ pub(super) fn disable_key_rotation(
         &request.key_id,
         &Conditions::default(),
     )?;
-    Ok(set_rotation(context, permit.key(), None))
+    set_rotation(context, permit.key(), None)
 }
 
 /// GetKeyRotationStatus: while a key waits for its deletion, it is not rotated.
@@ -139,7 +139,7 @@ pub(super) fn rotate_key_on_demand(
 
     let mut key = Key::clone(permit.key());
     if key.origin == Origin::External {
-        if !is_pending_everywhere(context.state, &key) {
+        if !is_pending_everywhere(context.state, &key)? {
             return Err(KmsError::KmsInvalidState(
                 format!(
                     "No available key material pending rotation for the key: {}.",
@@ -161,7 +161,10 @@ pub(super) fn rotate_key_on_demand(
     let answer = response::RotateKeyOnDemand {
         key_id: permit.key().arn(),
     };
-    Ok(Outcome::changes(answer.body(), changes(context.state, key)))
+    Ok(Outcome::changes(
+        answer.body(),
+        changes(context.state, key)?,
+    ))
 }
 
 /// ListKeyRotations.
@@ -193,7 +196,7 @@ pub(super) fn list_key_rotations(
         .skip(usize::from(after.is_some()))
         .filter(|version| all || version.rotation.is_some());
     let (versions, next_marker) = listing.page(rest, limit, |version| *version.id);
-    let is_pending_everywhere = is_pending_everywhere(context.state, key);
+    let is_pending_everywhere = is_pending_everywhere(context.state, key)?;
     Ok(Outcome::read(&response::ListKeyRotations {
         rotations: versions
             .into_iter()
@@ -251,14 +254,18 @@ fn permit_setting<A: Action>(
     Ok(permit)
 }
 
-fn set_rotation(context: &mut Context<'_>, key: &Key, rotation: Option<Rotation>) -> Outcome {
+fn set_rotation(
+    context: &mut Context<'_>,
+    key: &Key,
+    rotation: Option<Rotation>,
+) -> Result<Outcome, KmsError> {
     context.event.changed(audit::key_id(key.arn()));
     if key.rotation == rotation {
-        return Outcome::void(Vec::new());
+        return Ok(Outcome::void(Vec::new()));
     }
     let mut key = key.clone();
     key.rotation = rotation;
-    Outcome::void(changes(context.state, key))
+    Ok(Outcome::void(changes(context.state, key)?))
 }
 
 /// Lets a key pass that is not rotated with another.

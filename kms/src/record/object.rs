@@ -55,17 +55,6 @@ pub(crate) enum Object {
 }
 
 impl Object {
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Self::Key(_) => Kind::Key,
-            Self::Alias(_) => Kind::Alias,
-            Self::Principal(_) => Kind::Principal,
-            Self::AccessKey(_) => Kind::AccessKey,
-            Self::EdgeSecret(_) => Kind::EdgeSecret,
-            Self::Grant(_) => Kind::Grant,
-        }
-    }
-
     pub(crate) fn name(&self) -> Name {
         match self {
             Self::Key(key) => Name::Key {

@@ -21,7 +21,7 @@ use crate::name::{self, AccountId, AliasName, KeyId, Region};
 use crate::principal::AccessKey;
 use crate::protocol::spec::KeyState;
 use crate::sigv4::SecretAccessKey;
-use crate::state::{Alias, BackingKey, Change, Key, State};
+use crate::state::{Alias, BackingKey, Change, Key, State, StillOpening};
 
 use principals::{Documents, SeedRole, Wanted, What, check_name, missing};
 
@@ -117,6 +117,9 @@ pub enum SeedError {
         /// What there is instead.
         what: &'static str,
     },
+    /// Whether a key exists is not known yet.
+    #[error(transparent)]
+    StillOpening(#[from] StillOpening),
 }
 
 impl Seed {
@@ -158,6 +161,11 @@ impl Seed {
                 replace_access_key: true,
             });
         }
+    }
+
+    /// Whether it names keys, so that all keys of a state have to be open for it.
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
     }
 
     /// What has to change in `state` so that it holds all of the seed; nothing, if it does.
@@ -397,7 +405,7 @@ impl ResolvedKey<'_> {
     ) -> Result<Option<Key>, SeedError> {
         let given = self.material.clone();
         let given = given.map(|material| BackingKey::new(self.id, material, now));
-        if let Some(present) = state.key(self.account, &self.region, self.id) {
+        if let Some(present) = state.key(self.account, &self.region, self.id)? {
             return match given {
                 Some(given) if present.backing_key(given.id()).is_none() => {
                     Err(SeedError::Conflict {

@@ -255,6 +255,7 @@ pub(super) fn genesis(
     let sealed_head = head.seal(root_key, random);
     let state = State {
         tables: Tables::default(),
+        sealed_keys: 0,
         sealing: Arc::new(Sealing {
             root_key: root_key.clone(),
             domain_key: Arc::new(domain_key),

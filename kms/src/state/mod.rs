@@ -5,7 +5,8 @@
 //! [`Transaction`] that makes the store hold it. Once the store has taken the transaction
 //! the next state is the current one; if the store refuses, it is dropped and nothing has
 //! happened. [`Opening`] reads a state back from a store and refuses any store that does
-//! not hold exactly what was committed.
+//! not hold exactly what was committed. If there are very many keys they may be opened after that:
+//! until then a state says [`StillOpening`] of what it can't know.
 
 mod batch;
 mod opening;
@@ -33,18 +34,26 @@ pub use crate::key::{
 pub use crate::principal::{AccessKey, Principal};
 pub use crate::record::{EdgeSecret, RecordId, RootKey, RootKeyId, StateError, head_sequence};
 pub use batch::{Batch, Change, Transaction};
-pub use opening::{OpenedRecord, Opening, RecordOpener};
+pub use opening::{OpenedKeys, Opening, ReadRecord, RecordOpener, SealedKeys};
 
 /// A snapshot of everything: keys, aliases, principals, secrets. Cloning is cheap and
 /// shares all of it.
 #[derive(Clone)]
 pub struct State {
     tables: Tables,
+    /// How many keys the store holds that are not in the tables yet. No change can touch one: what
+    /// changes a key begins with that key, and a new one has an id of its own.
+    sealed_keys: u64,
     sealing: Arc<Sealing>,
     head: Head,
     /// The hash of the sealed head in the store.
     head_hash: [u8; 32],
 }
+
+/// Only the keys that are not open yet could tell. It takes some seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("The server has just started and is still opening its keys. Try again in a few seconds.")]
+pub struct StillOpening;
 
 /// What records are sealed under.
 struct Sealing {
@@ -78,27 +87,73 @@ impl State {
         &self.sealing.root_key
     }
 
+    /// How many keys are not open yet.
+    pub fn sealed_keys(&self) -> u64 {
+        self.sealed_keys
+    }
+
+    /// Whether every key is open.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn require_all_keys(&self) -> Result<(), StillOpening> {
+        match self.sealed_keys {
+            0 => Ok(()),
+            _ => Err(StillOpening),
+        }
+    }
+
+    /// Takes in keys that were sealed until now.
+    ///
+    /// # Errors
+    /// When one of them is there already.
+    pub fn take_in(&mut self, keys: OpenedKeys) -> Result<(), StateError> {
+        opening::take_in(self, keys)
+    }
+
     /// The key with this id.
-    pub fn key(&self, account: AccountId, region: &Region, id: KeyId) -> Option<&Arc<Key>> {
-        self.tables.scope(account, region)?.keys.get(&id)
+    ///
+    /// # Errors
+    /// When there is none yet.
+    pub fn key(
+        &self,
+        account: AccountId,
+        region: &Region,
+        id: KeyId,
+    ) -> Result<Option<&Arc<Key>>, StillOpening> {
+        let scope = self.tables.scope(account, region);
+        let key = scope.and_then(|scope| scope.keys.get(&id));
+        if key.is_none() {
+            self.require_all_keys()?;
+        }
+        Ok(key)
     }
 
     /// The keys with this id in all accounts and regions.
-    pub fn keys_with_id(&self, id: KeyId) -> impl Iterator<Item = &Arc<Key>> {
-        self.tables.keys_with_id(id)
+    ///
+    /// # Errors
+    /// While not all keys are open.
+    pub fn keys_with_id(&self, id: KeyId) -> Result<impl Iterator<Item = &Arc<Key>>, StillOpening> {
+        self.require_all_keys()?;
+        Ok(self.tables.keys_with_id(id))
     }
 
     /// The keys whose ids come after `start`, or all keys, in the order of their ids.
+    ///
+    /// # Errors
+    /// While not all keys are open.
     pub fn keys_after(
         &self,
         account: AccountId,
         region: &Region,
         start: Option<KeyId>,
-    ) -> impl Iterator<Item = &Arc<Key>> {
+    ) -> Result<impl Iterator<Item = &Arc<Key>>, StillOpening> {
+        self.require_all_keys()?;
         let scope = self.tables.scope(account, region);
-        scope
+        let keys = scope
             .into_iter()
-            .flat_map(move |scope| scope.keys.after(start))
+            .flat_map(move |scope| scope.keys.after(start));
+        Ok(keys)
     }
 
     /// The alias with this name.
@@ -212,8 +267,12 @@ impl State {
     }
 
     /// The keys to which something has to happen without a call: see [`Key::due`].
-    pub fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
-        self.tables.due(now)
+    ///
+    /// # Errors
+    /// While not all keys are open.
+    pub fn due(&self, now: Timestamp) -> Result<impl Iterator<Item = &Arc<Key>>, StillOpening> {
+        self.require_all_keys()?;
+        Ok(self.tables.due(now))
     }
 
     /// The principal with this ARN.

@@ -181,7 +181,7 @@ impl Tables {
 
     pub(super) fn put(&mut self, object: Object, stamp: Option<Stamp>) {
         match object {
-            Object::Key(key) => self.put_key(key, stamp),
+            Object::Key(key) => drop(self.put_key(key, stamp)),
             Object::Alias(alias) => self
                 .scope_mut(alias.account, &alias.region)
                 .put_alias(alias, stamp),
@@ -260,7 +260,8 @@ impl Tables {
         }
     }
 
-    fn put_key(&mut self, mut key: Arc<Key>, stamp: Option<Stamp>) {
+    /// Puts a key in; what it replaces comes out.
+    pub(super) fn put_key(&mut self, mut key: Arc<Key>, stamp: Option<Stamp>) -> Option<Arc<Key>> {
         let scope = self.scope_mut(key.account(), key.region());
         if let Some(key) = Arc::get_mut(&mut key) {
             key.share_region(&scope.region);
@@ -270,6 +271,7 @@ impl Tables {
         if let Some(due) = due(&key) {
             self.due.insert(due);
         }
+        replaced
     }
 
     fn forget_due(&mut self, key: Option<&Key>) {

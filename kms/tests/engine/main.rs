@@ -35,4 +35,5 @@ mod server;
 mod sessions;
 mod shared_secrets;
 mod signatures;
+mod still_opening;
 mod tags;

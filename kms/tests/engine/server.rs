@@ -1,5 +1,6 @@
 //! A server for tests: an engine with its state, and clients that sign.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ use kms::key_pair::{AwsLcKeyPairs, KeyPairSource};
 use kms::name::AccountId;
 use kms::principal::{Access, AccessKey, Principal};
 use kms::sigv4::SecretAccessKey;
-use kms::state::{Batch, Change, RootKey, State};
+use kms::state::{Batch, Change, Opening, RecordId, RootKey, SealedKeys, State, Transaction};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -178,6 +179,8 @@ pub(crate) struct Server {
     pub(crate) random: TestRandom,
     /// Every audit event so far, as its line.
     pub(crate) events: Vec<String>,
+    head: Vec<u8>,
+    records: BTreeMap<RecordId, Vec<u8>>,
 }
 
 impl Server {
@@ -196,14 +199,17 @@ impl Server {
     pub(crate) fn with(verifier: Verifier, key_pairs: Arc<dyn KeyPairSource>, seed: u64) -> Self {
         let mut random = TestRandom::new(seed);
         let root_key = RootKey::generate(&mut random);
-        let (state, _) = State::genesis(&root_key, &mut random, START);
+        let (state, genesis) = State::genesis(&root_key, &mut random, START);
         let mut server = Self {
             engine: Engine::new(EngineConfig::default(), verifier, key_pairs),
             state,
             now: START,
             random,
             events: Vec::new(),
+            head: Vec::new(),
+            records: BTreeMap::new(),
         };
+        server.store(genesis);
         server.add_user(ACCOUNT, "alice", Access::Full);
         server
     }
@@ -235,7 +241,29 @@ impl Server {
     pub(crate) fn commit(&mut self, changes: Vec<Change>) {
         let mut batch = Batch::new(self.state.clone());
         batch.push(changes);
-        self.state = batch.seal(&mut self.random).0;
+        let (state, transaction) = batch.seal(&mut self.random);
+        self.store(transaction);
+        self.state = state;
+    }
+
+    fn store(&mut self, transaction: Transaction) {
+        for id in transaction.deletes {
+            self.records.remove(&id);
+        }
+        self.records.extend(transaction.puts);
+        self.head = transaction.head;
+    }
+
+    /// Goes on with what is stored, with all keys sealed; gives them.
+    pub(crate) fn restart(&mut self) -> SealedKeys {
+        let opening = Opening::new(self.state.root_key(), &self.head).unwrap();
+        let mut opening = opening.keys_last(0, 1);
+        for (id, record) in &self.records {
+            opening.record(*id, record).unwrap();
+        }
+        let (state, sealed) = opening.check().unwrap();
+        self.state = state;
+        sealed
     }
 
     /// Moves the clock.

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::history::{Edit, histories};
-use crate::store::{Store, open};
+use crate::still_opening::open_either_way;
+use crate::store::Store;
 use crate::test_random::TestRandom;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -50,7 +51,7 @@ impl Past {
 
     /// Opens these records under the present head.
     fn open(&self, records: &BTreeMap<RecordId, Vec<u8>>) -> Result<(), StateError> {
-        open(&self.root_key, self.head(), records).map(drop)
+        open_either_way(&self.root_key, self.head(), records).map(drop)
     }
 
     /// Every version of every record that differs from the present.
@@ -185,7 +186,7 @@ proptest! {
         let mut head = past.head().to_vec();
         let at = at.index(head.len());
         head[at] ^= 1 << bit;
-        let error = open(&past.root_key, &head, &past.present().records).map(drop).unwrap_err();
+        let error = open_either_way(&past.root_key, &head, &past.present().records).map(drop).unwrap_err();
         prop_assert_eq!(matches!(error, StateError::HeadMalformed), at == 0);
         prop_assert_eq!(matches!(error, StateError::WrongRootKey { .. }), (1..17).contains(&at));
         prop_assert_eq!(matches!(error, StateError::HeadAltered), at >= 17);
@@ -197,7 +198,7 @@ proptest! {
         let mut records: Vec<_> = past.present().records.iter().collect();
         let again = *which.get(&records);
         records.insert(at.index(records.len() + 1), again);
-        let error = open(&past.root_key, past.head(), records).map(drop).unwrap_err();
+        let error = open_either_way(&past.root_key, past.head(), records).map(drop).unwrap_err();
         prop_assert!(
             matches!(
                 error,
@@ -216,7 +217,7 @@ proptest! {
         let old = &past.stores[which.index(past.stores.len() - 1)];
         prop_assume!(old.records != past.present().records);
         let head = old.head.as_ref().unwrap();
-        prop_assert!(open(&past.root_key, head, &past.present().records).is_err());
+        prop_assert!(open_either_way(&past.root_key, head, &past.present().records).is_err());
     }
 
     /// What the documentation says can't be seen: all of it, from one earlier moment.
@@ -233,7 +234,7 @@ proptest! {
         let mut records = past.present().records.clone();
         records.insert(RecordId::from_slice(&id).unwrap(), bytes.clone());
         prop_assert!(past.open(&records).is_err());
-        prop_assert!(open(&past.root_key, &bytes, &records).is_err());
+        prop_assert!(open_either_way(&past.root_key, &bytes, &records).is_err());
     }
 }
 
@@ -248,7 +249,7 @@ fn another_stores_records() {
             kind: Kind::DomainKey
         }
     );
-    let error = open(&past.root_key, other.head(), foreign)
+    let error = open_either_way(&past.root_key, other.head(), foreign)
         .map(drop)
         .unwrap_err();
     assert_eq!(

@@ -6,6 +6,7 @@ mod history;
 mod hostile;
 mod material;
 mod model;
+mod still_opening;
 mod store;
 #[path = "../../src/test_random.rs"]
 mod test_random;

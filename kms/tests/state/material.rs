@@ -64,7 +64,7 @@ fn material_of_every_kind_comes_back_from_the_store() {
     let opened = store.open(&root_key).ok().unwrap();
     let (account, region) = place();
     for key in keys {
-        let back = opened.key(account, &region, key.id()).unwrap();
+        let back = opened.key(account, &region, key.id()).unwrap().unwrap();
         assert_eq!((back.spec, back.usage), (key.spec, key.usage));
         let (made, read) = (&key.backing[0], &back.backing[0]);
         assert_eq!(read.id(), made.id(), "{}", key.spec);

@@ -40,9 +40,16 @@ pub(crate) fn open<'a>(
     head: &[u8],
     records: impl IntoIterator<Item = (&'a RecordId, &'a Vec<u8>)>,
 ) -> Result<State, StateError> {
-    let mut opening = Opening::new(root_key, head)?;
+    read(Opening::new(root_key, head)?, records)?.finish()
+}
+
+/// Reads what a host hands over.
+pub(crate) fn read<'a>(
+    mut opening: Opening,
+    records: impl IntoIterator<Item = (&'a RecordId, &'a Vec<u8>)>,
+) -> Result<Opening, StateError> {
     for (id, record) in records {
         opening.record(*id, record)?;
     }
-    opening.finish()
+    Ok(opening)
 }
