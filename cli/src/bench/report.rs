@@ -148,7 +148,8 @@ fn numbers(results: &Results) -> String {
         let _ = writeln!(
             text,
             "<p>{}: {} calls made, {} counted by the enclave. Memory of the enclave: {} KiB idle, {} KiB \
-             at most; of the host proxy {} KiB at most. Start to first answer: {:.0} ms.</p>",
+             at most; of the host proxy {} KiB at most. Start to first answer: {:.0} ms; until \
+             every key is open: {:.0} ms.</p>",
             protocol(server.tls),
             server.calls_made,
             server.calls_counted,
@@ -156,6 +157,7 @@ fn numbers(results: &Results) -> String {
             server.enclave.peak_kib,
             server.host_proxy.peak_kib,
             server.start_milliseconds,
+            server.all_keys_milliseconds,
         );
     }
     text

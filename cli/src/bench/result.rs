@@ -42,6 +42,9 @@ pub(super) struct ServerResults {
     pub(super) tls: bool,
     /// From the start of both processes to the first answer.
     pub(super) start_milliseconds: f64,
+    /// From the same time until every key is open.
+    #[serde(default)]
+    pub(super) all_keys_milliseconds: f64,
     /// Before the first call.
     pub(super) enclave_idle: Memory,
     pub(super) host_proxy_idle: Memory,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::Request;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -72,6 +73,7 @@ pub(super) struct Servers {
     server: Server,
     tls: bool,
     start: Duration,
+    all_keys: Duration,
     idle: (Memory, Memory),
     _folder: TempDir,
 }
@@ -111,6 +113,8 @@ impl Servers {
             }
         };
         let start = began.elapsed();
+        all_keys_open(server.endpoint()).await?;
+        let all_keys = began.elapsed();
         let bare_server = Bare::start(folder.path(), tls, http2).await?;
         let endpoint = match http2 {
             true => server.endpoint().clone().over_http2(),
@@ -129,6 +133,7 @@ impl Servers {
             server,
             tls,
             start,
+            all_keys,
             idle,
             _folder: folder,
         };
@@ -145,6 +150,7 @@ impl Servers {
         let results = ServerResults {
             tls: self.tls,
             start_milliseconds: self.start.as_secs_f64() * 1000.0,
+            all_keys_milliseconds: self.all_keys.as_secs_f64() * 1000.0,
             enclave_idle: self.idle.0,
             host_proxy_idle: self.idle.1,
             enclave,
@@ -183,6 +189,21 @@ impl Servers {
             }
             sleep(Duration::from_millis(100)).await;
         }
+    }
+}
+
+/// Waits until every key is open.
+async fn all_keys_open(endpoint: &Endpoint) -> Result<(), Failure> {
+    loop {
+        let request = Request::get("/health")
+            .header("host", endpoint.authority())
+            .body(Full::default())?;
+        let (_, answer) = endpoint.send(request).await?;
+        let health: Value = serde_json::from_slice(&answer)?;
+        if health["state"]["sealed_keys"] == 0 {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(10)).await;
     }
 }
 

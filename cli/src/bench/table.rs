@@ -68,6 +68,11 @@ pub(super) fn show(results: &Results, style: &Style) -> String {
             "ms",
             style,
         ));
+        let _ = writeln!(
+            text,
+            "start until every key is open: {:.1} ms",
+            server.all_keys_milliseconds
+        );
     }
     if let Some(bytes) = results.image_bytes {
         let size = bytes as f64 / 1024.0 / 1024.0;
