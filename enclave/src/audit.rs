@@ -14,6 +14,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::ready;
+use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -110,6 +111,8 @@ impl AuditQueue {
 struct Gathering {
     capacity: usize,
     lines: Mutex<VecDeque<Lines>>,
+    /// Room that lines had which the host has by now, so that none has to be made for the next.
+    room: Mutex<Lines>,
 }
 
 /// What became of an event.
@@ -122,6 +125,10 @@ enum Gathered {
 impl Gathering {
     fn lines(&self) -> MutexGuard<'_, VecDeque<Lines>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self) -> MutexGuard<'_, Lines> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, line: &str) -> Gathered {
@@ -138,7 +145,11 @@ impl Gathering {
             Some(last) if last.len() < BATCH_EVENTS && last.joined().len() < BATCH_BYTES => {
                 last.push(line);
             }
-            _ => batches.push_back([line].into_iter().collect()),
+            _ => {
+                let mut lines = take(&mut *self.room());
+                lines.push(line);
+                batches.push_back(lines);
+            }
         }
         match first {
             true => Gathered::First,
@@ -195,6 +206,7 @@ pub(crate) fn channel(
     let gathering = Arc::new(Gathering {
         capacity,
         lines: Mutex::default(),
+        room: Mutex::default(),
     });
     let mut boot_id = [0; 16];
     random.fill_bytes(&mut boot_id);
@@ -392,8 +404,14 @@ impl AuditDelivery {
     }
 
     fn forget(&mut self, place: usize) -> u64 {
-        let batch = self.unacknowledged.remove(place);
-        batch.map_or(0, |batch| batch.lines)
+        let Some(batch) = self.unacknowledged.remove(place) else {
+            return 0;
+        };
+        if let HostEvent::Audit { mut lines } = batch.message.body {
+            lines.clear();
+            *self.gathering.room() = lines;
+        }
+        batch.lines
     }
 
     fn behind(&self, kind: &'static str) {
@@ -424,6 +442,7 @@ mod tests {
         Gathering {
             capacity,
             lines: Mutex::default(),
+            room: Mutex::default(),
         }
     }
 

@@ -30,6 +30,12 @@ impl Lines {
         self.ends.extend(lines.ends.iter().map(|end| start + end));
     }
 
+    /// Removes all lines, and keeps their room.
+    pub fn clear(&mut self) {
+        self.joined.clear();
+        self.ends.clear();
+    }
+
     /// How many lines there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -111,7 +117,10 @@ mod tests {
         let encoded = minicbor::to_vec(&lines).unwrap();
         assert_eq!(encoded, minicbor::to_vec(texts).unwrap());
         assert_eq!(minicbor::decode::<Lines>(&encoded).unwrap(), lines);
-        let mut both = lines.clone();
+        let mut both = Lines::default();
+        both.push("gone");
+        both.clear();
+        both.append(&lines);
         both.append(&lines);
         assert_eq!(both.iter().collect::<Vec<_>>(), [texts, texts].concat());
     }
