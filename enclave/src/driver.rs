@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use kms::engine::{Engine, Reply, Response, Step};
 use kms::key_pair::PreparedKeyPair;
 use kms::state::State;
@@ -161,7 +162,7 @@ impl Driver {
     }
 
     /// The newest durable state.
-    pub(crate) fn state(&self) -> Arc<State> {
+    pub(crate) fn state(&self) -> Guard<Arc<State>> {
         self.stepper.current.state()
     }
 

@@ -11,9 +11,10 @@
 //! status 500, which says what is true: that the outcome is not known. Calls that the writer has
 //! not begun by then are not begun.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use kms::engine::{Reply, Step};
 use kms::expiry::settle;
 use kms::key_pair::PreparedKeyPair;
@@ -36,20 +37,20 @@ const LOOK: Duration = Duration::from_secs(10);
 const MOST_CALLS: usize = 256;
 
 /// The newest durable state, for everybody to read.
-pub(crate) struct Current(RwLock<Arc<State>>);
+pub(crate) struct Current(ArcSwap<State>);
 
 impl Current {
     pub(crate) fn new(state: State) -> Self {
-        Self(RwLock::new(Arc::new(state)))
+        Self(ArcSwap::from_pointee(state))
     }
 
-    /// The state now.
-    pub(crate) fn state(&self) -> Arc<State> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    /// The state now, to look at.
+    pub(crate) fn state(&self) -> Guard<Arc<State>> {
+        self.0.load()
     }
 
     fn publish(&self, state: State) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        self.0.store(Arc::new(state));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who may call: the root user of an account, IAM users and roles, the sessions of roles; and the
 //! credentials they sign with.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -256,13 +257,13 @@ impl Principal {
 
     /// What CloudTrail calls `principalId` and policies `aws:userid`: the unique id of a user or
     /// role, with the session's name behind it for a session; for the root user the account's id.
-    pub fn principal_id(&self) -> String {
+    pub fn principal_id(&self) -> Cow<'_, str> {
         match &self.kind {
-            PrincipalKind::Root => self.account.to_string(),
-            PrincipalKind::User { id, .. } => id.to_string(),
-            PrincipalKind::Role(role) => role.id.to_string(),
+            PrincipalKind::Root => self.account.as_str().into(),
+            PrincipalKind::User { id, .. } => (&**id).into(),
+            PrincipalKind::Role(role) => (&*role.id).into(),
             PrincipalKind::Session(session) => {
-                format!("{}:{}", session.role.principal_id(), session.name)
+                format!("{}:{}", session.role.principal_id(), session.name).into()
             }
         }
     }

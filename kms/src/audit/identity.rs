@@ -23,6 +23,11 @@ pub(super) enum UserIdentity {
 }
 
 impl UserIdentity {
+    /// Somebody of whom nothing is known.
+    pub(super) const NOBODY: Self = Self::Unknown {
+        access_key_id: None,
+    };
+
     pub(super) fn write(&self, o: &mut Object<'_>) {
         match self {
             Self::Unknown { access_key_id } => {

@@ -190,9 +190,7 @@ impl Event {
 
     fn empty(now: Timestamp, random: &mut dyn CryptoRng) -> Self {
         Self {
-            user_identity: UserIdentity::Unknown {
-                access_key_id: None,
-            },
+            user_identity: UserIdentity::NOBODY,
             event_time: now,
             event_source: "kms.amazonaws.com",
             event_name: "UnknownOperation",
@@ -259,9 +257,15 @@ impl Event {
         access_key_id: &str,
         region: &Region,
     ) {
+        // Claimed it was before, so it need not be copied again.
+        let claimed = match std::mem::replace(&mut self.user_identity, UserIdentity::NOBODY) {
+            UserIdentity::Unknown { access_key_id } => access_key_id,
+            _ => None,
+        };
+        let claimed = claimed.filter(|claimed| claimed == access_key_id);
         self.user_identity = UserIdentity::Known {
             principal: Arc::clone(principal),
-            access_key_id: access_key_id.to_owned(),
+            access_key_id: claimed.unwrap_or_else(|| access_key_id.to_owned()),
         };
         self.aws_region = Some(region.clone());
         self.recipient_account_id = Some(principal.account());

@@ -47,7 +47,7 @@ pub(super) fn login_profile(
     let user = context.permitted_user(user)?;
     let name = match user.name() {
         Some(name) => name.to_owned(),
-        None => user.principal_id(),
+        None => user.principal_id().into_owned(),
     };
     Err(IamError::NoSuchEntity(format!(
         "Login Profile for User {name} cannot be found."

@@ -308,7 +308,7 @@ impl Asking<'_> {
                 let agent = self.call.headers.get(http::header::USER_AGENT)?;
                 agent.to_str().ok()?.into()
             }
-            keys::USER_ID => principal.principal_id().into(),
+            keys::USER_ID => principal.principal_id().into_owned().into(),
             keys::USER_NAME => principal.user_name()?.into(),
             _ => return None,
         })
