@@ -25,6 +25,10 @@ use crate::counters::{Counters, add};
 /// How long key pairs are kept that nobody asks for.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
+/// How long no call has waited for a pair to be made before some are made ahead again. Both at the
+/// same time would take two processors from those who answer calls.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// The lowest priority that there is: such a thread works when hardly any other wants to.
 const IDLE_PRIORITY: i32 = 19;
 
@@ -62,6 +66,12 @@ impl<S: KeyPairSource + 'static> KeyPairsAhead<S> {
 
 impl<S: KeyPairSource> KeyPairSource for KeyPairsAhead<S> {
     fn generate(&self, spec: KeyPairSpec) -> Result<KeyPair, KmsError> {
+        // Others take no time.
+        let is_rsa = matches!(
+            spec,
+            KeyPairSpec::Rsa2048 | KeyPairSpec::Rsa3072 | KeyPairSpec::Rsa4096
+        );
+        let _at_work = is_rsa.then(|| AtWork::begin(&self.0));
         self.0.source.generate(spec)
     }
 
@@ -85,6 +95,26 @@ impl<S> Drop for KeyPairsAhead<S> {
     }
 }
 
+/// A call waits for a pair that is being made.
+struct AtWork<'s, S>(&'s Shared<S>);
+
+impl<'s, S> AtWork<'s, S> {
+    fn begin(shared: &'s Shared<S>) -> Self {
+        shared.stock().waited_for += 1;
+        Self(shared)
+    }
+}
+
+impl<S> Drop for AtWork<'_, S> {
+    fn drop(&mut self) {
+        let mut stock = self.0.stock();
+        stock.waited_for -= 1;
+        stock.waited_until = Some(Instant::now());
+        drop(stock);
+        self.0.changed.notify_one();
+    }
+}
+
 impl<S> Shared<S> {
     fn stock(&self) -> MutexGuard<'_, Stock> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
@@ -97,8 +127,10 @@ impl<S: KeyPairSource> Shared<S> {
         let _ = rustix::process::nice(IDLE_PRIORITY);
         let mut stock = self.stock();
         while !stock.over {
-            stock.clear_out(Instant::now());
-            if let Some(spec) = stock.lacks() {
+            let now = Instant::now();
+            stock.clear_out(now);
+            let pause = stock.pause(now);
+            if let (Some(spec), Duration::ZERO) = (stock.lacks(), pause) {
                 drop(stock);
                 let made = self.source.generate(spec);
                 stock = self.stock();
@@ -107,7 +139,8 @@ impl<S: KeyPairSource> Shared<S> {
                     Err(_) => stock.give_up(spec),
                 }
             } else {
-                let waited = self.changed.wait_timeout(stock, KEPT);
+                let time = if pause.is_zero() { KEPT } else { pause };
+                let waited = self.changed.wait_timeout(stock, time);
                 stock = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
@@ -119,6 +152,10 @@ struct Stock {
     /// Of each spec, at most.
     most: usize,
     shelves: BTreeMap<KeyPairSpec, Shelf>,
+    /// How many calls wait for a pair that is being made.
+    waited_for: usize,
+    /// When the last of them had it.
+    waited_until: Option<Instant>,
     over: bool,
 }
 
@@ -136,7 +173,18 @@ impl Stock {
         Self {
             most,
             shelves: BTreeMap::new(),
+            waited_for: 0,
+            waited_until: None,
             over: false,
+        }
+    }
+
+    /// How long nothing is to be made ahead.
+    fn pause(&self, now: Instant) -> Duration {
+        let since = |until| now.saturating_duration_since(until);
+        match self.waited_for {
+            0 => PAUSE.saturating_sub(self.waited_until.map_or(PAUSE, since)),
+            _ => KEPT,
         }
     }
 
@@ -355,6 +403,24 @@ mod tests {
         assert_eq!(given.len(), 48);
         assert_eq!(get(&test.counters.key_pairs_ready), 48);
         assert!(get(&test.counters.key_pairs_not_ready) >= 3);
+    }
+
+    #[test]
+    fn nothing_is_made_ahead_while_calls_wait_for_theirs() {
+        let test = ahead(3);
+        let mut since = Instant::now();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| test.ahead.generate(SMALL));
+            assert_eq!(test.begun.recv().unwrap(), SMALL);
+            assert!(test.ahead.ready(LARGE).is_none());
+            assert!(test.begun.recv_timeout(PAUSE / 10).is_err(), "both at once");
+            since = Instant::now();
+            test.go_on.send(1).unwrap();
+            assert!(waiting.join().unwrap().is_ok());
+        });
+        assert_eq!(test.begun.recv().unwrap(), LARGE);
+        assert!(since.elapsed() >= PAUSE);
+        test.go_on.send(2).unwrap();
     }
 
     #[test]
