@@ -1,13 +1,11 @@
 //! What verification found out before, so that it need not be found out again.
 //!
 //! Entries are found by the exact bytes that they are about, not by a hash or a name of them: what
-//! differs in one bit is something else. How long an entry holds is for its owner to say and to
-//! check; here it only decides what makes room.
+//! differs in one bit is something else. How long an entry holds is for its owner to know and to
+//! check.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
-
-use crate::Timestamp;
 
 /// A bounded map from bytes to what is known of them.
 pub(crate) struct Remembered<V> {
@@ -17,13 +15,15 @@ pub(crate) struct Remembered<V> {
 
 struct Entries<V> {
     known: BTreeMap<Place, Entry<V>>,
-    /// The same, by when they end.
-    by_end: BTreeSet<(Timestamp, Place)>,
+    /// The same, in the order in which they came.
+    by_age: BTreeMap<u64, Place>,
+    /// The number of the next one to come.
+    next: u64,
 }
 
 struct Entry<V> {
     bytes: Box<[u8]>,
-    end: Timestamp,
+    number: u64,
     value: V,
 }
 
@@ -56,7 +56,8 @@ impl<V: Clone> Remembered<V> {
             capacity,
             entries: RwLock::new(Entries {
                 known: BTreeMap::new(),
-                by_end: BTreeSet::new(),
+                by_age: BTreeMap::new(),
+                next: 0,
             }),
         }
     }
@@ -68,20 +69,29 @@ impl<V: Clone> Remembered<V> {
         (*entry.bytes == *bytes).then(|| entry.value.clone())
     }
 
-    /// Remembers something that will not be asked for after `end`. If there is no room, what ends
-    /// first goes, which is what has ended if anything has. What had the same place goes too.
-    pub(crate) fn insert(&self, bytes: &[u8], value: V, end: Timestamp) {
+    /// Remembers something. If there is no room, what came first goes, however long it would hold:
+    /// of a fleet of more instances than there is room for, those whose certificates end first must
+    /// not be the ones that are never known. What had the same place goes too.
+    pub(crate) fn insert(&self, bytes: &[u8], value: V) {
         let place = Place::of(bytes);
-        let bytes = bytes.into();
-        let entry = Entry { bytes, end, value };
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        let Entries { known, by_end } = &mut *entries;
+        let Entries {
+            known,
+            by_age,
+            next,
+        } = &mut *entries;
+        let entry = Entry {
+            bytes: bytes.into(),
+            number: *next,
+            value,
+        };
         if let Some(earlier) = known.insert(place, entry) {
-            by_end.remove(&(earlier.end, place));
+            by_age.remove(&earlier.number);
         }
-        by_end.insert((end, place));
+        by_age.insert(*next, place);
+        *next += 1;
         while known.len() > self.capacity
-            && let Some((_, first)) = by_end.pop_first()
+            && let Some((_, first)) = by_age.pop_first()
         {
             known.remove(&first);
         }
@@ -90,7 +100,7 @@ impl<V: Clone> Remembered<V> {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let entries = self.entries.read().unwrap();
-        assert_eq!(entries.known.len(), entries.by_end.len());
+        assert_eq!(entries.known.len(), entries.by_age.len());
         entries.known.len()
     }
 }
@@ -105,14 +115,10 @@ impl<V> core::fmt::Debug for Remembered<V> {
 mod tests {
     use super::*;
 
-    const fn at(secs: u64) -> Timestamp {
-        Timestamp::from_secs(secs)
-    }
-
     #[test]
     fn only_the_very_bytes_are_known() {
         let remembered = Remembered::new(4);
-        remembered.insert(b"bytes", 1, at(9));
+        remembered.insert(b"bytes", 1);
         assert_eq!(remembered.get(b"bytes"), Some(1));
         for other in [&b"byte"[..], b"bytes\0", b"byteS", b""] {
             assert_eq!(remembered.get(other), None);
@@ -120,31 +126,28 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_first_makes_room() {
+    fn what_came_first_makes_room() {
         let remembered = Remembered::new(3);
-        for (bytes, end) in [(b"a", 5), (b"b", 2), (b"c", 7), (b"d", 6)] {
-            remembered.insert(bytes, end, at(end));
+        for (number, bytes) in [b"a", b"b", b"c", b"a", b"d"].into_iter().enumerate() {
+            remembered.insert(bytes, number);
         }
         let known = [b"a", b"b", b"c", b"d"].map(|bytes| remembered.get(bytes));
-        assert_eq!(known, [Some(5), None, Some(7), Some(6)]);
-        // What ends before all that is known is not worth another's place.
-        remembered.insert(b"e", 1, at(1));
-        assert_eq!(remembered.get(b"e"), None);
+        // That which came again counts as new.
+        assert_eq!(known, [Some(3), None, Some(2), Some(4)]);
         assert_eq!(remembered.len(), 3);
     }
 
     #[test]
     fn the_same_bytes_take_one_place() {
         let remembered = Remembered::new(2);
-        for end in 1..10 {
-            remembered.insert(b"same", end, at(end));
+        for number in 1..10 {
+            remembered.insert(b"same", number);
             assert_eq!(remembered.len(), 1);
         }
         assert_eq!(remembered.get(b"same"), Some(9));
-        remembered.insert(b"two", 0, at(3));
-        remembered.insert(b"three", 0, at(4));
-        assert_eq!(remembered.get(b"same"), Some(9), "its newest end counts");
-        assert_eq!(remembered.get(b"two"), None);
+        remembered.insert(b"two", 0);
+        assert_eq!(remembered.get(b"same"), Some(9));
+        assert_eq!(remembered.len(), 2);
     }
 
     /// Bytes that end alike have one place, and are still not taken for one another.
@@ -152,15 +155,15 @@ mod tests {
     fn what_ends_alike_is_told_apart() {
         let remembered = Remembered::new(4);
         let [first, second] = [b'1', b'2'].map(|first| [&[first][..], &[7; 40]].concat());
-        remembered.insert(&first, 1, at(9));
+        remembered.insert(&first, 1);
         assert_eq!(remembered.get(&second), None);
-        remembered.insert(&second, 2, at(3));
+        remembered.insert(&second, 2);
         assert_eq!(remembered.get(&second), Some(2));
         assert_eq!(remembered.get(&first), None, "the later one is known");
         assert_eq!(remembered.len(), 1);
         // Another length is another place, even where what is missing would be zeros.
-        remembered.insert(b"\0end", 3, at(9));
-        remembered.insert(b"end", 4, at(9));
+        remembered.insert(b"\0end", 3);
+        remembered.insert(b"end", 4);
         assert_eq!(remembered.get(b"\0end"), Some(3));
         assert_eq!(remembered.len(), 3);
     }
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn nothing_is_kept_without_room() {
         let remembered = Remembered::new(0);
-        remembered.insert(b"bytes", 1, at(9));
+        remembered.insert(b"bytes", 1);
         assert_eq!(remembered.len(), 0);
     }
 }

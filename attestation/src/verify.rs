@@ -122,8 +122,7 @@ impl Verifier {
         }
         let good = self.verify_anew(crypto, document, now)?;
         let verified = good.document.clone();
-        let end = good.validity.not_after;
-        self.documents.insert(document, good, end);
+        self.documents.insert(document, good);
         Ok(verified)
     }
 
@@ -169,7 +168,7 @@ impl Verifier {
             nonce: document.nonce().map(<[u8]>::to_vec),
             root: chain.authorities.root.clone(),
             signed_sha384: digest,
-            recipient_key: self.recipient_key(document.public_key(), validity.not_after),
+            recipient_key: self.recipient_key(document.public_key()),
         });
         Ok(Good {
             document: verified,
@@ -177,19 +176,15 @@ impl Verifier {
         })
     }
 
-    /// Reads the key of a document that is good until `end`. An enclave has one for many documents,
-    /// and to read it and make it ready takes a third of the time that its use does.
-    fn recipient_key(
-        &self,
-        spki: Option<&[u8]>,
-        end: Timestamp,
-    ) -> Result<RecipientKey, RecipientKeyError> {
+    /// Reads the key of a document. An enclave has one for many documents, and to read it and make it
+    /// ready takes a third of the time that its use does.
+    fn recipient_key(&self, spki: Option<&[u8]>) -> Result<RecipientKey, RecipientKeyError> {
         let spki = spki.ok_or(RecipientKeyError::Missing)?;
         if let Some(key) = self.recipient_keys.get(spki) {
             return Ok(key);
         }
         let key = RecipientKey::from_spki(spki, self.backend)?;
-        self.recipient_keys.insert(spki, key.clone(), end);
+        self.recipient_keys.insert(spki, key.clone());
         Ok(key)
     }
 

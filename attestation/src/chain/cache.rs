@@ -55,8 +55,7 @@ impl CertificateCache {
 
     /// Remembers a chain that was verified.
     pub(super) fn insert_chain(&self, key: &ChainKey, chain: &Arc<Chain>) {
-        let end = chain.validity.not_after;
-        self.chains.insert(&key.bytes, Arc::clone(chain), end);
+        self.chains.insert(&key.bytes, Arc::clone(chain));
     }
 
     /// What is known of exactly this `cabundle`, if all of it is valid at `now`.
@@ -67,9 +66,8 @@ impl CertificateCache {
 
     /// Remembers a `cabundle` that was verified.
     pub(super) fn insert_authorities(&self, key: &ChainKey, authorities: &Arc<Authorities>) {
-        let end = authorities.validity.not_after;
         let authorities = Arc::clone(authorities);
-        self.authorities.insert(key.authorities(), authorities, end);
+        self.authorities.insert(key.authorities(), authorities);
     }
 
     /// The key in `certificate`, if `issuer` is known to have signed it.
@@ -84,8 +82,7 @@ impl CertificateCache {
     /// Remembers what an authority signed.
     pub(super) fn insert_signed(&self, signed: &Signed<'_, '_>) {
         let key = signature_key(&signed.issuer_key, signed.certificate);
-        let end = signed.certificate.validity.not_after;
-        self.signatures.insert(&key, signed.key.clone(), end);
+        self.signatures.insert(&key, signed.key.clone());
     }
 
     #[cfg(test)]
