@@ -8,7 +8,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
-use serde::{Serialize, Serializer};
 
 use crate::error::KmsError;
 
@@ -50,12 +49,6 @@ impl FromStr for AccountId {
                 what: "an account id of 12 digits",
             }),
         }
-    }
-}
-
-impl Serialize for AccountId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -108,12 +101,6 @@ impl FromStr for Region {
         } else {
             Err(NameError { what: "a region" })
         }
-    }
-}
-
-impl Serialize for Region {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 
