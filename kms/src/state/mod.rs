@@ -12,6 +12,7 @@ mod batch;
 mod opening;
 mod ordered_map;
 mod ordered_set;
+mod rank;
 mod table;
 mod tables;
 

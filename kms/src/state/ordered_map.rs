@@ -1,18 +1,20 @@
 //! A persistent map in the order of its keys.
 
 use std::borrow::Borrow;
-use std::iter::Zip;
+use std::cmp::Ordering;
 use std::mem;
 use std::ops::Bound;
 use std::slice;
 use std::sync::Arc;
+
+use super::rank::{Rank, Ranks};
 
 /// Rows of a leaf, or children of a branch, at most. A change copies those nodes on the way to its
 /// row that a snapshot shares, and counts a reference to each thing in them: more rows make that
 /// dearer, fewer make the tree deeper.
 const MOST: usize = 32;
 
-/// How much room a node gets when it is full. Twice as much each time would leave a third of the
+/// How much room a branch gets when it is full. Twice as much each time would leave a third of the
 /// memory unused.
 const ROOM: usize = 4;
 
@@ -24,15 +26,15 @@ const ROOM: usize = 4;
 pub(super) struct OrderedMap<K, V>(Node<K, V>);
 
 enum Node<K, V> {
-    Leaf(Arc<Leaf<K, V>>),
+    Leaf(Leaf<K, V>),
     Branch(Arc<Branch<K, V>>),
 }
 
-/// Rows in order. Keys are apart from values, so that a search looks at little memory.
-struct Leaf<K, V> {
-    keys: Vec<K>,
-    values: Vec<V>,
-}
+/// Rows in order, in one piece of memory: the processor waits for each piece in turn.
+///
+/// No place is empty, but while its row moves into a longer leaf or a shorter one: nothing else
+/// can be moved out of what is shared.
+struct Leaf<K, V>(Arc<[Option<(K, V)>]>);
 
 struct Branch<K, V> {
     /// A lower bound of the keys of every child but the first, which is above every key of the
@@ -41,30 +43,30 @@ struct Branch<K, V> {
     children: Vec<Node<K, V>>,
 }
 
-impl<K: Clone + Ord, V: Clone> OrderedMap<K, V> {
-    pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
+    pub(super) fn get<Q: Rank + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
-        let mut node = &self.0;
+        let (mut node, mut ranks) = (&self.0, Ranks::ALL);
         loop {
             match node {
-                Node::Leaf(leaf) => return leaf.values.get(leaf.place(key).ok()?),
-                Node::Branch(branch) => node = branch.children.get(branch.place(key))?,
+                Node::Leaf(leaf) => return leaf.value(leaf.place(key, ranks).ok()?),
+                Node::Branch(branch) => {
+                    let place = branch.place(key, &mut ranks);
+                    node = branch.children.get(place)?;
+                }
             }
         }
     }
 
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let mut node = &mut self.0;
+        let (mut node, mut ranks) = (&mut self.0, Ranks::ALL);
         loop {
             match node {
-                Node::Leaf(leaf) => {
-                    let place = leaf.place(key).ok()?;
-                    return Arc::make_mut(leaf).values.get_mut(place);
-                }
+                Node::Leaf(leaf) => return leaf.value_mut(leaf.place(key, ranks).ok()?),
                 Node::Branch(branch) => {
-                    let place = branch.place(key);
+                    let place = branch.place(key, &mut ranks);
                     node = Arc::make_mut(branch).children.get_mut(place)?;
                 }
             }
@@ -83,7 +85,7 @@ impl<K: Clone + Ord, V: Clone> OrderedMap<K, V> {
 
     /// Puts a value in; what it replaces comes out.
     pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let (replaced, split) = self.0.insert(key, value);
+        let (replaced, split) = self.0.insert(key, value, Ranks::ALL);
         if let Some((bound, upper)) = split {
             let lower = mem::replace(&mut self.0, Node::empty());
             self.0 = Node::Branch(Arc::new(Branch {
@@ -98,7 +100,7 @@ impl<K: Clone + Ord, V: Clone> OrderedMap<K, V> {
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         // Nothing is copied for a key that is not there.
         self.get(key)?;
-        let removed = self.0.remove(key);
+        let removed = self.0.remove(key, Ranks::ALL);
         while let Node::Branch(branch) = &self.0
             && branch.bounds.is_empty()
         {
@@ -111,45 +113,35 @@ impl<K: Clone + Ord, V: Clone> OrderedMap<K, V> {
     }
 }
 
-impl<K: Clone + Ord, V: Clone> Node<K, V> {
+impl<K: Clone + Rank, V: Clone> Node<K, V> {
     fn empty() -> Self {
-        Self::Leaf(Arc::new(Leaf {
-            keys: Vec::new(),
-            values: Vec::new(),
-        }))
+        Self::Leaf(Leaf(Arc::new([])))
     }
 
     fn is_empty(&self) -> bool {
         match self {
-            Self::Leaf(leaf) => leaf.keys.is_empty(),
+            Self::Leaf(leaf) => leaf.0.is_empty(),
             Self::Branch(branch) => branch.children.is_empty(),
         }
     }
 
     /// What was replaced, and if the node had to be split, its upper half with a lower bound.
-    fn insert(&mut self, key: K, value: V) -> (Option<V>, Option<(K, Self)>) {
+    fn insert(&mut self, key: K, value: V, mut ranks: Ranks) -> (Option<V>, Option<(K, Self)>) {
         match self {
-            Self::Leaf(leaf) => {
-                let leaf = Arc::make_mut(leaf);
-                match leaf.place(&key) {
-                    Ok(place) => {
-                        let replaced = leaf.values.get_mut(place);
-                        (replaced.map(|present| mem::replace(present, value)), None)
-                    }
-                    Err(place) => {
-                        insert_at(&mut leaf.keys, place, key);
-                        insert_at(&mut leaf.values, place, value);
-                        (None, leaf.split())
-                    }
+            Self::Leaf(leaf) => match leaf.place(&key, ranks) {
+                Ok(place) => {
+                    let replaced = leaf.value_mut(place);
+                    (replaced.map(|present| mem::replace(present, value)), None)
                 }
-            }
+                Err(place) => (None, leaf.insert_at(place, key, value)),
+            },
             Self::Branch(branch) => {
                 let branch = Arc::make_mut(branch);
-                let place = branch.place(&key);
+                let place = branch.place(&key, &mut ranks);
                 let Some(child) = branch.children.get_mut(place) else {
                     return (None, None);
                 };
-                let (replaced, split) = child.insert(key, value);
+                let (replaced, split) = child.insert(key, value, ranks);
                 if let Some((bound, upper)) = split {
                     insert_at(&mut branch.bounds, place, bound);
                     insert_at(&mut branch.children, place + 1, upper);
@@ -160,19 +152,14 @@ impl<K: Clone + Ord, V: Clone> Node<K, V> {
     }
 
     /// Takes out a value that is there. Nodes are not merged, but one without rows goes.
-    fn remove(&mut self, key: &K) -> Option<V> {
+    fn remove(&mut self, key: &K, mut ranks: Ranks) -> Option<V> {
         match self {
-            Self::Leaf(leaf) => {
-                let place = leaf.place(key).ok()?;
-                let leaf = Arc::make_mut(leaf);
-                leaf.keys.remove(place);
-                Some(leaf.values.remove(place))
-            }
+            Self::Leaf(leaf) => leaf.remove_at(leaf.place(key, ranks).ok()?),
             Self::Branch(branch) => {
-                let place = branch.place(key);
                 let branch = Arc::make_mut(branch);
+                let place = branch.place(key, &mut ranks);
                 let child = branch.children.get_mut(place)?;
-                let removed = child.remove(key);
+                let removed = child.remove(key, ranks);
                 if child.is_empty() {
                     branch.children.remove(place);
                     if !branch.bounds.is_empty() {
@@ -185,29 +172,73 @@ impl<K: Clone + Ord, V: Clone> Node<K, V> {
     }
 }
 
-impl<K: Clone + Ord, V: Clone> Leaf<K, V> {
-    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+impl<K: Clone + Rank, V: Clone> Leaf<K, V> {
+    fn place<Q: Rank + ?Sized>(&self, key: &Q, ranks: Ranks) -> Result<usize, usize>
     where
         K: Borrow<Q>,
     {
-        self.keys.binary_search_by(|other| other.borrow().cmp(key))
+        ranks.search(self.0.len(), key.rank(), |place| {
+            let row = self.0.get(place).and_then(Option::as_ref);
+            row.map_or(Ordering::Greater, |(other, _)| other.borrow().cmp(key))
+        })
     }
 
-    fn split(&mut self) -> Option<(K, Node<K, V>)> {
-        let keys = upper_half(&mut self.keys)?;
-        let values = upper_half(&mut self.values)?;
-        let bound = keys.first()?.clone();
-        Some((bound, Node::Leaf(Arc::new(Self { keys, values }))))
+    fn value(&self, place: usize) -> Option<&V> {
+        let row = self.0.get(place)?.as_ref();
+        row.map(|(_, value)| value)
+    }
+
+    fn value_mut(&mut self, place: usize) -> Option<&mut V> {
+        let row = Arc::make_mut(&mut self.0).get_mut(place)?.as_mut();
+        row.map(|(_, value)| value)
+    }
+
+    /// Inserts a row, and if there are too many then, takes their upper half out, with its lower
+    /// bound.
+    fn insert_at(&mut self, place: usize, key: K, value: V) -> Option<(K, Node<K, V>)> {
+        let mut rows = self.take_rows();
+        rows.insert(place, Some((key, value)));
+        let upper = upper_half(&mut rows);
+        self.0 = rows.into();
+        let upper = upper?;
+        let (bound, _) = upper.first()?.as_ref()?;
+        Some((bound.clone(), Node::Leaf(Self(upper.into()))))
+    }
+
+    fn remove_at(&mut self, place: usize) -> Option<V> {
+        let mut rows = self.take_rows();
+        let removed = rows.remove(place);
+        self.0 = rows.into();
+        removed.map(|(_, value)| value)
+    }
+
+    /// The rows, with room for one more. Nothing is copied but what a snapshot shares.
+    fn take_rows(&mut self) -> Vec<Option<(K, V)>> {
+        let mut rows = Vec::with_capacity(self.0.len() + 1);
+        match Arc::get_mut(&mut self.0) {
+            Some(own) => rows.extend(own.iter_mut().map(Option::take)),
+            None => rows.extend_from_slice(&self.0),
+        }
+        rows
     }
 }
 
-impl<K: Clone + Ord, V: Clone> Branch<K, V> {
-    /// The place of the child in which `key` is or would be.
-    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> usize
+impl<K: Clone + Rank, V: Clone> Branch<K, V> {
+    /// The place of the child in which `key` is or would be; leaves of the ranks those of that
+    /// child.
+    fn place<Q: Rank + ?Sized>(&self, key: &Q, ranks: &mut Ranks) -> usize
     where
         K: Borrow<Q>,
     {
-        self.bounds.partition_point(|bound| bound.borrow() <= key)
+        let bound = |place| self.bounds.get(place).map(Borrow::borrow);
+        let place = ranks.search(self.bounds.len(), key.rank(), |place| {
+            bound(place).map_or(Ordering::Greater, |bound: &Q| bound.cmp(key))
+        });
+        // What is equal to a bound is above it.
+        let place = place.map_or_else(|place| place, |place| place + 1);
+        let rank = |place| bound(place).map(|bound: &Q| bound.rank());
+        ranks.narrow(place.checked_sub(1).and_then(rank), rank(place));
+        place
     }
 
     fn split(&mut self) -> Option<(K, Node<K, V>)> {
@@ -240,37 +271,42 @@ fn upper_half<T>(vec: &mut Vec<T>) -> Option<Vec<T>> {
 struct Rows<'a, K, V> {
     /// What comes after the leaf, the nearest last.
     later: Vec<slice::Iter<'a, Node<K, V>>>,
-    leaf: Zip<slice::Iter<'a, K>, slice::Iter<'a, V>>,
+    leaf: slice::Iter<'a, Option<(K, V)>>,
 }
 
-impl<'a, K: Clone + Ord, V: Clone> Rows<'a, K, V> {
+impl<'a, K: Clone + Rank, V: Clone> Rows<'a, K, V> {
     fn new(root: &'a Node<K, V>, start: &Bound<K>) -> Self {
         let mut rows = Self {
             later: Vec::new(),
-            leaf: [].iter().zip(&[]),
+            leaf: [].iter(),
         };
-        rows.descend(root, start);
+        rows.descend(root, start, Ranks::ALL);
         rows
     }
 
     /// To the leaf in which `start` is or would be.
-    fn descend(&mut self, mut node: &'a Node<K, V>, start: &Bound<K>) {
+    fn descend(&mut self, mut node: &'a Node<K, V>, start: &Bound<K>, mut ranks: Ranks) {
         loop {
             match node {
                 Node::Leaf(leaf) => {
                     let first = match start {
-                        Bound::Included(start) => leaf.keys.partition_point(|key| key < start),
-                        Bound::Excluded(start) => leaf.keys.partition_point(|key| key <= start),
+                        Bound::Included(start) => match leaf.place(start, ranks) {
+                            Ok(place) | Err(place) => place,
+                        },
+                        Bound::Excluded(start) => match leaf.place(start, ranks) {
+                            Ok(place) => place + 1,
+                            Err(place) => place,
+                        },
                         Bound::Unbounded => 0,
                     };
-                    let keys = leaf.keys.get(first..).unwrap_or_default();
-                    let values = leaf.values.get(first..).unwrap_or_default();
-                    self.leaf = keys.iter().zip(values);
+                    self.leaf = leaf.0.get(first..).unwrap_or_default().iter();
                     return;
                 }
                 Node::Branch(branch) => {
                     let place = match start {
-                        Bound::Included(start) | Bound::Excluded(start) => branch.place(start),
+                        Bound::Included(start) | Bound::Excluded(start) => {
+                            branch.place(start, &mut ranks)
+                        }
                         Bound::Unbounded => 0,
                     };
                     let mut children = branch.children.get(place..).unwrap_or_default().iter();
@@ -285,23 +321,23 @@ impl<'a, K: Clone + Ord, V: Clone> Rows<'a, K, V> {
     }
 }
 
-impl<'a, K: Clone + Ord, V: Clone> Iterator for Rows<'a, K, V> {
+impl<'a, K: Clone + Rank, V: Clone> Iterator for Rows<'a, K, V> {
     type Item = (&'a K, &'a V);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(row) = self.leaf.next() {
-                return Some(row);
+            if let Some((key, value)) = self.leaf.next().and_then(Option::as_ref) {
+                return Some((key, value));
             }
             match self.later.last_mut()?.next() {
-                Some(node) => self.descend(node, &Bound::Unbounded),
+                Some(node) => self.descend(node, &Bound::Unbounded, Ranks::ALL),
                 None => drop(self.later.pop()),
             }
         }
     }
 }
 
-impl<K: Clone + Ord, V: Clone> Default for OrderedMap<K, V> {
+impl<K: Clone + Rank, V: Clone> Default for OrderedMap<K, V> {
     fn default() -> Self {
         Self(Node::empty())
     }
@@ -316,17 +352,8 @@ impl<K, V> Clone for OrderedMap<K, V> {
 impl<K, V> Clone for Node<K, V> {
     fn clone(&self) -> Self {
         match self {
-            Self::Leaf(leaf) => Self::Leaf(Arc::clone(leaf)),
+            Self::Leaf(leaf) => Self::Leaf(Leaf(Arc::clone(&leaf.0))),
             Self::Branch(branch) => Self::Branch(Arc::clone(branch)),
-        }
-    }
-}
-
-impl<K: Clone, V: Clone> Clone for Leaf<K, V> {
-    fn clone(&self) -> Self {
-        Self {
-            keys: self.keys.clone(),
-            values: self.values.clone(),
         }
     }
 }
@@ -342,13 +369,57 @@ impl<K: Clone, V> Clone for Branch<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeMap;
 
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+    use crate::test_random::TestRandom;
 
     type Map = OrderedMap<u16, u32>;
+
+    /// Some share one.
+    impl Rank for u16 {
+        fn rank(&self) -> u64 {
+            u64::from(*self >> 3) << 44
+        }
+    }
+
+    thread_local! {
+        static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts how often it is compared.
+    #[derive(Clone, Copy, Eq, PartialEq, PartialOrd)]
+    struct Counting(u64);
+
+    #[expect(clippy::derive_ord_xor_partial_ord, reason = "they agree")]
+    impl Ord for Counting {
+        fn cmp(&self, other: &Self) -> Ordering {
+            LOOKS.set(LOOKS.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl Rank for Counting {
+        fn rank(&self) -> u64 {
+            self.0 >> 7
+        }
+    }
+
+    /// Looks for each key on average, if each is looked for.
+    fn looks(keys: &[u64]) -> f64 {
+        let mut map = OrderedMap::default();
+        for key in keys {
+            map.insert(Counting(*key), *key);
+        }
+        LOOKS.set(0);
+        for key in keys {
+            assert_eq!(map.get(&Counting(*key)), Some(key));
+        }
+        LOOKS.get() as f64 / keys.len() as f64
+    }
 
     fn rows(map: &Map) -> Vec<(u16, u32)> {
         let rows = map.starting(Bound::Unbounded);
@@ -359,19 +430,12 @@ mod tests {
     fn check(node: &Node<u16, u32>, least: Option<u16>, most: Option<u16>, is_root: bool) -> usize {
         match node {
             Node::Leaf(leaf) => {
-                assert_eq!(leaf.keys.len(), leaf.values.len());
-                assert!(leaf.keys.len() <= MOST && (is_root || !leaf.keys.is_empty()));
-                assert!(leaf.keys.is_sorted());
-                assert!(
-                    leaf.keys
-                        .iter()
-                        .all(|key| least.is_none_or(|least| *key >= least))
-                );
-                assert!(
-                    leaf.keys
-                        .iter()
-                        .all(|key| most.is_none_or(|most| *key < most))
-                );
+                let keys: Vec<_> = leaf.0.iter().flatten().map(|(key, _)| *key).collect();
+                assert_eq!(keys.len(), leaf.0.len());
+                assert!(keys.len() <= MOST && (is_root || !keys.is_empty()));
+                assert!(keys.is_sorted());
+                assert!(least.is_none_or(|least| keys.iter().all(|key| *key >= least)));
+                assert!(most.is_none_or(|most| keys.iter().all(|key| *key < most)));
                 1
             }
             Node::Branch(branch) => {
@@ -460,6 +524,21 @@ mod tests {
                 map.insert(order(key), 0);
             }
             assert_eq!(check(&map.0, None, None, true), 4);
+        }
+    }
+
+    /// Halving looks 17 times among so many.
+    #[test]
+    fn what_is_spread_evenly_is_found_with_few_looks() {
+        let mut random = TestRandom::new(1);
+        let keys: Vec<u64> = (0..100_000).map(|_| random.next_u64()).collect();
+        let even = looks(&keys);
+        assert!(even < 10.0, "{even} looks");
+        // All close together, or where ranks don't tell them apart.
+        for narrowed in [12, 60] {
+            let keys: Vec<u64> = keys.iter().map(|key| key >> narrowed).collect();
+            let close = looks(&keys);
+            assert!(close < 18.0, "{close} looks");
         }
     }
 }

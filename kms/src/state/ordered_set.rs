@@ -3,11 +3,12 @@
 use std::ops::Bound;
 
 use super::ordered_map::OrderedMap;
+use super::rank::Rank;
 
 /// Keys in order. Clones share everything.
 pub(super) struct OrderedSet<K>(OrderedMap<K, ()>);
 
-impl<K: Clone + Ord> OrderedSet<K> {
+impl<K: Clone + Rank> OrderedSet<K> {
     /// Adds a key, if it is not there.
     pub(super) fn insert(&mut self, key: K) {
         self.0.insert(key, ());
@@ -35,7 +36,7 @@ impl<K> Clone for OrderedSet<K> {
     }
 }
 
-impl<K: Clone + Ord> Default for OrderedSet<K> {
+impl<K: Clone + Rank> Default for OrderedSet<K> {
     fn default() -> Self {
         Self(OrderedMap::default())
     }

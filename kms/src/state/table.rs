@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::ordered_map::OrderedMap;
+use super::rank::Rank;
 use crate::record::Stamp;
 
 /// Objects by key, each with the stamp of its record. Clones share everything.
@@ -16,8 +17,8 @@ struct Row<V> {
     stamp: Option<Stamp>,
 }
 
-impl<K: Clone + Ord, V> Table<K, V> {
-    pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&Arc<V>>
+impl<K: Clone + Rank, V> Table<K, V> {
+    pub(super) fn get<Q: Rank + ?Sized>(&self, key: &Q) -> Option<&Arc<V>>
     where
         K: Borrow<Q>,
     {
@@ -61,7 +62,7 @@ impl<K, V> Clone for Table<K, V> {
     }
 }
 
-impl<K: Clone + Ord, V> Default for Table<K, V> {
+impl<K: Clone + Rank, V> Default for Table<K, V> {
     fn default() -> Self {
         Self(OrderedMap::default())
     }
