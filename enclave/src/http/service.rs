@@ -84,11 +84,14 @@ impl Service {
         let nonce = || identity::nonce(parts.uri.query());
         let driver = match &server.front {
             Front::Callers {
+                driver,
                 operators: Some(operators),
                 ..
             } if Operators::is_theirs(path) => {
                 let body = body.unwrap_or_default();
-                let answer = operators.answer((method, path), nonce(), &body, &server.identity);
+                let (asked, identity) = ((method, path), &server.identity);
+                let sealed_keys = driver.state().sealed_keys();
+                let answer = operators.answer(asked, nonce(), &body, identity, sealed_keys);
                 return match Box::pin(answer).await {
                     Reply::Json(answer) => server.json(answer),
                     Reply::Document(document) => {

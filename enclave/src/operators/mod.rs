@@ -88,18 +88,19 @@ impl Operators {
         self.holders.clone()
     }
 
-    /// Answers what is asked at one of the paths.
+    /// Answers what is asked at one of the paths, while so many keys are still sealed.
     pub(crate) async fn answer(
         &self,
         (method, path): (&Method, &str),
         nonce: Option<Vec<u8>>,
         body: &[u8],
         identity: &PublicIdentity,
+        sealed_keys: u64,
     ) -> Reply {
         let resharings = &self.resharings;
         let answer = match (method, path, nonce) {
             (&Method::GET, HANDOVER_PATH, _) => self.succession.nonce(),
-            (&Method::POST, HANDOVER_PATH, _) => self.succession.hand_over(body),
+            (&Method::POST, HANDOVER_PATH, _) => self.succession.hand_over(body, sealed_keys),
             (&Method::GET, RESHARE_PATH, Some(nonce)) => {
                 return match resharings.document(nonce, identity).await {
                     Ok(document) => Reply::Document(document),

@@ -129,11 +129,12 @@ impl Succession {
     }
 
     /// Lets the enclave of a document take over, if it may.
-    pub(super) fn hand_over(&self, body: &[u8]) -> Answer {
-        self.decide(body).unwrap_or_else(|refusal| refusal)
+    pub(super) fn hand_over(&self, body: &[u8], sealed_keys: u64) -> Answer {
+        self.decide(body, sealed_keys)
+            .unwrap_or_else(|refusal| refusal)
     }
 
-    fn decide(&self, body: &[u8]) -> Result<Answer, Answer> {
+    fn decide(&self, body: &[u8], sealed_keys: u64) -> Result<Answer, Answer> {
         let bad = |error: &str| refusal(StatusCode::BAD_REQUEST, error);
         let request: Request = serde_json::from_slice(body)
             .map_err(|error| bad(&format!("the request can't be read: {error}")))?;
@@ -156,6 +157,16 @@ impl Succession {
                 "the document is not of an enclave that may take over: {error}"
             ))
         })?;
+        // It would stop once they are open, when perhaps nobody waits for that any more.
+        if sealed_keys > 0 {
+            return Err(refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!(
+                    "the enclave has just started and is still opening its keys, {sealed_keys} are \
+                     left: try again in a few seconds"
+                ),
+            ));
+        }
         let mut sender = self
             .successor
             .lock()

@@ -34,6 +34,10 @@ pub(crate) struct Memory {
     pub(crate) faults: VecDeque<Fault>,
     /// How long a commit takes.
     pub(crate) commit_time: Duration,
+    /// Whether commits have to wait.
+    pub(crate) commits_held: bool,
+    /// How many do.
+    pub(crate) commits_waiting: usize,
     /// Whether connections to the store are refused.
     pub(crate) store_away: bool,
     /// A record that is given again and again to who asks for what comes after it.
@@ -102,6 +106,11 @@ async fn store(
         let time = memory.lock().unwrap().commit_time;
         if matches!(body, StoreRequest::Commit(_)) {
             tokio::time::sleep(time).await;
+            memory.lock().unwrap().commits_waiting += 1;
+            while memory.lock().unwrap().commits_held {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            memory.lock().unwrap().commits_waiting -= 1;
         }
         let reply = {
             let memory = &mut *memory.lock().unwrap();
@@ -112,7 +121,7 @@ async fn store(
                 StoreRequest::Head => Some(StoreReply::Head {
                     head: memory.head.clone(),
                 }),
-                StoreRequest::Get { .. } => unreachable!("the enclave holds all records"),
+                StoreRequest::Get { ids } => Some(memory.get(ids)),
                 StoreRequest::Scan { after, limit } => Some(memory.scan(after, limit)),
                 StoreRequest::Commit(commit) => memory.commit(commit),
             }
@@ -126,6 +135,18 @@ async fn store(
 }
 
 impl Memory {
+    /// An enclave holds all records, but for that of the quorum.
+    fn get(&self, ids: Vec<RecordId>) -> StoreReply {
+        let record = |id: RecordId| {
+            let bytes = self.records.get(&id)?.clone();
+            Some(Record { id, bytes })
+        };
+        StoreReply::Records {
+            records: ids.into_iter().filter_map(record).collect(),
+            more: false,
+        }
+    }
+
     fn scan(&self, after: Option<RecordId>, limit: u32) -> StoreReply {
         let records: Vec<Record> = self
             .records
