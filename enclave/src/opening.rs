@@ -18,6 +18,7 @@ use crate::log::Notice;
 use crate::random::Random;
 use crate::reading::read_all;
 use crate::root_key::DevRootKey;
+use crate::sealed_keys::open_before_serving;
 use crate::store::{Store, StoreError, commit_of, quorum_record};
 use crate::tls::{Authority, SECRET_NAME};
 
@@ -167,7 +168,7 @@ impl Opened {
         if seed.has_keys()
             && let Some(sealed) = self.sealed_keys.take()
         {
-            self.state.take_in(sealed.open()?)?;
+            open_before_serving(sealed, &mut self.state).await?;
         }
         let now = self.clock.now();
         let mut changes = seed.changes(account, &self.state, now, &mut self.random)?;

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
 
-use kms::state::SealedKeys;
+use kms::state::{OpenedKeys, SealedKeys, State, StateError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use crate::error::EnclaveError;
@@ -43,16 +43,13 @@ pub(crate) async fn open_keys(
         while batches.len() < BATCHES
             && let Some(some) = sealed.some()
         {
-            batches.push_back(spawn_blocking(move || some.open()));
+            batches.push_back(open(some));
         }
         let Some(batch) = batches.pop_front() else {
             break;
         };
-        let opened = batch
-            .await
-            .unwrap_or_else(|ended| resume_unwind(ended.into_panic()));
+        let keys = opened(batch).await?;
         let (done, is_done) = oneshot::channel();
-        let keys = opened?;
         if writer.send(NewKeys { keys, done }).await.is_err() || is_done.await.is_err() {
             // The writer has ended, and with it the enclave does.
             return std::future::pending().await;
@@ -72,6 +69,35 @@ pub(crate) async fn open_keys(
     }
     .log();
     Ok(())
+}
+
+/// Opens them all for a state that nobody else has yet.
+///
+/// # Errors
+///
+/// When a record can't be opened.
+pub(crate) async fn open_before_serving(
+    mut sealed: SealedKeys,
+    state: &mut State,
+) -> Result<(), EnclaveError> {
+    // One batch after the other, so that a shutdown has no long wait.
+    while let Some(some) = sealed.some() {
+        state.take_in(opened(open(some)).await?)?;
+    }
+    Ok(())
+}
+
+type Batch = JoinHandle<Result<OpenedKeys, StateError>>;
+
+/// Opens them where that holds up nobody.
+fn open(some: SealedKeys) -> Batch {
+    spawn_blocking(move || some.open())
+}
+
+async fn opened(batch: Batch) -> Result<OpenedKeys, StateError> {
+    batch
+        .await
+        .unwrap_or_else(|ended| resume_unwind(ended.into_panic()))
 }
 
 #[cfg(test)]
