@@ -43,6 +43,11 @@ fn boto3_caller() {
 }
 
 #[test]
+fn boto3_request_quotas() {
+    suite::pytest("test_quotas.py");
+}
+
+#[test]
 fn boto3_iam_and_sts() {
     suite::pytest("test_iam.py");
 }
