@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod handshakes;
 mod service;
 mod wiped;
 mod wire;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
+use self::handshakes::Handshakes;
 use self::wiped::Wiped;
 use crate::ceremony::{self, Ceremony};
 use crate::config::Limits;
@@ -86,7 +88,13 @@ pub(crate) struct Server {
     identity: PublicIdentity,
     bodies: BodyReader,
     limits: Limits,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
+}
+
+/// What HTTPS takes.
+struct Tls {
+    acceptor: TlsAcceptor,
+    handshakes: Handshakes,
 }
 
 impl Server {
@@ -101,7 +109,10 @@ impl Server {
             identity,
             bodies: BodyReader::new(&limits),
             limits,
-            tls,
+            tls: tls.map(|acceptor| Tls {
+                acceptor,
+                handshakes: Handshakes::start(),
+            }),
         }
     }
 
