@@ -1,34 +1,37 @@
-//! TLS handshakes, on a thread of their own.
+//! TLS handshakes, on threads of their own.
 //!
 //! A handshake costs as much as many calls, and anybody may ask for one. On the threads that answer
-//! calls they would take the turns of those who have a connection. So there is one thread for all of
-//! them, of low priority: it gets what calls leave of the processors, and a tenth of one in any case.
+//! calls they would take the turns of those who have a connection. So there are threads for them, of
+//! low priority: they get what calls leave of the processors, and a tenth of one in any case.
 
-use std::thread;
+use std::thread::available_parallelism;
 
 use rustix::process::nice;
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::Task;
 
-/// The priority of the thread.
+/// The priority of the threads.
 const PRIORITY: i32 = 10;
 
 /// Does handshakes, until it is dropped.
-pub(super) struct Handshakes {
-    thread: Handle,
-    _end: oneshot::Sender<()>,
-}
+pub(super) struct Handshakes(Option<Runtime>);
 
 impl Handshakes {
-    /// Starts the thread. Should that fail, they are done where everything else is.
+    /// Starts the threads, half as many as there are processors. Should that fail, handshakes are
+    /// done where everything else is.
     pub(super) fn start() -> Self {
-        let (end, ended) = oneshot::channel();
-        Self {
-            thread: start(ended).unwrap_or_else(Handle::current),
-            _end: end,
-        }
+        let processors = available_parallelism().map_or(1, usize::from);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(processors.div_ceil(2))
+            .thread_name("handshakes")
+            .on_thread_start(|| {
+                // On Linux each thread has a priority of its own.
+                let _ = nice(PRIORITY);
+            })
+            .enable_all()
+            .build();
+        Self(runtime.ok())
     }
 
     /// Does one; `None` if that ended in a panic. Whoever waits no longer stops it.
@@ -36,23 +39,25 @@ impl Handshakes {
         &self,
         handshake: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let mut task = Task(self.thread.spawn(handshake));
+        let mut task = Task(self.threads().spawn(handshake));
         (&mut task.0).await.ok()
+    }
+
+    fn threads(&self) -> Handle {
+        match &self.0 {
+            Some(runtime) => runtime.handle().clone(),
+            None => Handle::current(),
+        }
     }
 }
 
-fn start(ended: oneshot::Receiver<()>) -> Option<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build().ok()?;
-    let handle = runtime.handle().clone();
-    let run = move || {
-        // On Linux each thread has a priority of its own.
-        let _ = nice(PRIORITY);
-        // An error means that nobody is there any more, which is the end, too.
-        let _ = runtime.block_on(ended);
-    };
-    let thread = thread::Builder::new().name("handshakes".to_owned());
-    thread.spawn(run).ok()?;
-    Some(handle)
+impl Drop for Handshakes {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // Waiting for the threads here would hold up others.
+            runtime.shutdown_background();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +65,7 @@ mod tests {
     use std::time::Duration;
 
     use rustix::process::getpriority_process;
+    use tokio::sync::oneshot;
     use tokio::time::timeout;
 
     use super::*;
@@ -70,11 +76,12 @@ mod tests {
     async fn they_leave_the_processors_to_others() {
         let handshakes = Handshakes::start();
         let own = getpriority_process(None).unwrap();
-        let first = handshakes.run(async { (getpriority_process(None), thread::current().id()) });
-        let (priority, first) = first.await.unwrap();
-        assert_eq!(priority.unwrap(), (own + PRIORITY).min(19));
-        let second = handshakes.run(async { thread::current().id() });
-        assert_eq!(second.await.unwrap(), first, "there is one thread for all");
+        for _ in 0..2 * available_parallelism().unwrap().get() {
+            let priority = handshakes.run(async { getpriority_process(None) }).await;
+            // 19 is the last.
+            assert_eq!(priority.unwrap().unwrap(), (own + PRIORITY).min(19));
+        }
+        assert_eq!(getpriority_process(None).unwrap(), own);
     }
 
     #[tokio::test]
@@ -88,7 +95,7 @@ mod tests {
         assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
         assert!(timeout(LONG, gone).await.unwrap().is_err());
         let (held, gone) = oneshot::channel::<()>();
-        let task = handshakes.thread.spawn(async move {
+        let task = handshakes.threads().spawn(async move {
             let _held = held;
             std::future::pending::<()>().await;
         });
