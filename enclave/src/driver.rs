@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::Guard;
+use http::HeaderMap;
 use kms::engine::{Engine, Reply, Response, Step};
 use kms::key_pair::PreparedKeyPair;
 use kms::state::State;
@@ -38,7 +39,7 @@ const SLOW_PRIORITY: i32 = 10;
 pub(crate) struct Received {
     pub(crate) method: http::Method,
     pub(crate) uri: http::Uri,
-    pub(crate) headers: http::HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Whether it came over TLS.
     pub(crate) is_encrypted: bool,
     pub(crate) body: WholeBody,
@@ -171,12 +172,14 @@ impl Driver {
         &self.stepper.counters
     }
 
-    /// Answers a call, of which most are answered before this returns.
+    /// Answers a call. Most are answered before this returns, and then the headers are back in
+    /// their place: the answer's can have their memory.
     pub(crate) fn answer(
         self: &Arc<Self>,
         received: Received,
+        headers: &mut HeaderMap,
     ) -> impl Future<Output = Response> + use<> {
-        let begun = self.begin(received);
+        let begun = self.begin(received, headers);
         async {
             match begun {
                 Begun::Answered(response) => response,
@@ -185,7 +188,7 @@ impl Driver {
         }
     }
 
-    fn begin(self: &Arc<Self>, received: Received) -> Begun {
+    fn begin(self: &Arc<Self>, received: Received, headers: &mut HeaderMap) -> Begun {
         let stepper = &self.stepper;
         if self.counters().clock_wrong.load(Ordering::Relaxed) {
             let error = "The enclave's clock disagrees with its security module's.";
@@ -198,7 +201,10 @@ impl Driver {
         }
         let this = Arc::clone(self);
         Begun::Detached(match stepper.step(&self.state(), &received) {
-            Step::Reply(reply) => return Begun::Answered(self.finish(reply)),
+            Step::Reply(reply) => {
+                *headers = received.headers;
+                return Begun::Answered(self.finish(reply));
+            }
             Step::Commit(_, expected) => {
                 tokio::spawn(this.answer_durably(received, None, expected))
             }
@@ -409,10 +415,12 @@ mod tests {
         let driver = driver(Defective, &Limits::default());
         let p256 = json!({ "KeyId": KEY_ID, "KeyPairSpec": "ECC_NIST_P256" });
         for received in [rsa_key_pair(), call("GenerateDataKeyPair", &p256)] {
-            let response = driver.answer(received).await;
+            let response = driver.answer(received, &mut HeaderMap::new()).await;
             assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
             assert_eq!(error(&response), "KMSInternalException");
-            let fine = driver.answer(call("ListKeys", &json!({}))).await;
+            let fine = driver
+                .answer(call("ListKeys", &json!({})), &mut HeaderMap::new())
+                .await;
             assert_eq!(fine.status, StatusCode::OK);
         }
         assert_eq!(get(&driver.counters().audit_events), 4);
@@ -435,7 +443,7 @@ mod tests {
         let driver = driver(slow, &limits);
         let first = tokio::spawn({
             let driver = Arc::clone(&driver);
-            async move { driver.answer(rsa_key_pair()).await }
+            async move { driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await }
         });
         while has_begun.try_recv().is_err() {
             tokio::task::yield_now().await;
@@ -444,11 +452,13 @@ mod tests {
         let mut others = JoinSet::new();
         for _ in 0..3 {
             let driver = Arc::clone(&driver);
-            others.spawn(async move { driver.answer(rsa_key_pair()).await });
+            others.spawn(async move { driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await });
         }
         let turned_away = others.join_next().await.unwrap().unwrap();
         assert_eq!(error(&turned_away), "ThrottlingException");
-        let fine = driver.answer(call("ListKeys", &json!({}))).await;
+        let fine = driver
+            .answer(call("ListKeys", &json!({})), &mut HeaderMap::new())
+            .await;
         assert_eq!(fine.status, StatusCode::OK);
 
         for _ in 0..3 {
@@ -487,12 +497,18 @@ mod tests {
         let create_rsa_key = tokio::spawn({
             let driver = Arc::clone(&driver);
             let body = json!({ "KeySpec": "RSA_4096", "KeyUsage": "SIGN_VERIFY" });
-            async move { driver.answer(call("CreateKey", &body)).await }
+            async move {
+                driver
+                    .answer(call("CreateKey", &body), &mut HeaderMap::new())
+                    .await
+            }
         });
         while has_begun.try_recv().is_err() {
             tokio::task::yield_now().await;
         }
-        let other = driver.answer(call("CreateKey", &json!({}))).await;
+        let other = driver
+            .answer(call("CreateKey", &json!({})), &mut HeaderMap::new())
+            .await;
         assert_eq!(other.status, StatusCode::OK);
 
         go_on.send(()).unwrap();
@@ -501,7 +517,9 @@ mod tests {
         assert!(has_begun.try_recv().is_err(), "generated twice");
         let made: Value = serde_json::from_slice(&made.body).unwrap();
         let request = json!({ "KeyId": made["KeyMetadata"]["KeyId"] });
-        let found = driver.answer(call("DescribeKey", &request)).await;
+        let found = driver
+            .answer(call("DescribeKey", &request), &mut HeaderMap::new())
+            .await;
         assert_eq!(found.status, StatusCode::OK);
         writing.abort();
         host.abort();
@@ -523,12 +541,12 @@ mod tests {
         let driver = driver(slow, &limits);
         let busy = tokio::spawn({
             let driver = Arc::clone(&driver);
-            async move { driver.answer(rsa_key_pair()).await }
+            async move { driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await }
         });
         while has_begun.try_recv().is_err() {
             tokio::task::yield_now().await;
         }
-        let response = driver.answer(rsa_key_pair()).await;
+        let response = driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await;
         assert_eq!(error(&response), "ThrottlingException");
         go_on.send(()).unwrap();
         assert_eq!(busy.await.unwrap().status, StatusCode::OK);
@@ -540,7 +558,7 @@ mod tests {
         let driver = driver(Noting(Mutex::new(made)), &Limits::default());
         let own = rustix::process::getpriority_process(None).unwrap();
         for _ in 0..2 {
-            let response = driver.answer(rsa_key_pair()).await;
+            let response = driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await;
             assert_eq!(response.status, StatusCode::OK);
             // 19 is the last.
             assert_eq!(priorities.recv().unwrap(), (own + SLOW_PRIORITY).min(19));
@@ -552,9 +570,9 @@ mod tests {
     async fn a_key_pair_that_is_ready_needs_no_thread() {
         let pair = AwsLcKeyPairs.generate(KeyPairSpec::EccNistP256).unwrap();
         let driver = driver(OneReady(Mutex::new(Some(pair))), &Limits::default());
-        let first = driver.answer(rsa_key_pair()).await;
+        let first = driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await;
         assert_eq!(first.status, StatusCode::OK);
-        let second = driver.answer(rsa_key_pair()).await;
+        let second = driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await;
         assert_eq!(error(&second), "KMSInternalException");
     }
 
@@ -571,7 +589,7 @@ mod tests {
                 waited,
                 ..call("ListKeys", &json!({}))
             };
-            let answer = driver.answer(received).await;
+            let answer = driver.answer(received, &mut HeaderMap::new()).await;
             assert_eq!(answer.status, status);
             if waited == late {
                 assert_eq!(error(&answer), "ThrottlingException");

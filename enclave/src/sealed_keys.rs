@@ -110,6 +110,8 @@ mod tests {
     use serde_json::{Value, json};
     use tokio::time::{Duration, sleep};
 
+    use http::HeaderMap;
+
     use super::*;
     use crate::clock::Clock;
     use crate::config::Limits;
@@ -139,7 +141,9 @@ mod tests {
         let writing = tokio::spawn(writer.run());
         let driver = Arc::new(Driver::new(stepper, calls, &Limits::default()));
         let answer = async |operation: &str, body: &Value| {
-            let response = driver.answer(call(operation, body)).await;
+            let response = driver
+                .answer(call(operation, body), &mut HeaderMap::new())
+                .await;
             let body: Value = serde_json::from_slice(&response.body).unwrap();
             (response.status, body)
         };

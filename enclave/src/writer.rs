@@ -238,6 +238,8 @@ mod tests {
     use serde_json::json;
     use tokio::time::sleep;
 
+    use http::HeaderMap;
+
     use super::*;
     use crate::clock::Clock;
     use crate::config::Limits;
@@ -344,7 +346,9 @@ mod tests {
             (false, StatusCode::OK),
         ] {
             stepper.counters.clock_wrong.store(wrong, Ordering::Relaxed);
-            let answer = driver.answer(call("ListKeys", &json!({}))).await;
+            let answer = driver
+                .answer(call("ListKeys", &json!({})), &mut HeaderMap::new())
+                .await;
             assert_eq!(answer.status, status);
         }
     }

@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use http_body_util::Full;
 use kms::engine::Response as Answer;
 use link::{Listener, Stream};
@@ -180,17 +180,17 @@ impl Server {
         }
     }
 
-    /// An answer of the engine with the headers that are the edge's part; hyper adds the `Date`.
-    fn response(&self, answer: Answer) -> Response {
+    /// An answer of the engine with the headers that are the edge's part; hyper adds the `Date`. It
+    /// takes over the memory of other headers, and hyper that of the answer's for the next request's:
+    /// a connection has one piece of it.
+    fn response(&self, answer: Answer, mut memory: HeaderMap) -> Response {
+        memory.clear();
         let mut text = Uuid::encode_buffer();
         let text = answer.request_id.hyphenated().encode_lower(&mut text);
         let request_id = HeaderValue::from_str(text);
-        let mut response = self.answer(
-            answer.status,
-            answer.content_type,
-            // Wiped once hyper has written it.
-            Bytes::from_owner(Wiped::from(answer.body)),
-        );
+        // Wiped once hyper has written it.
+        let body = Bytes::from_owner(Wiped::from(answer.body));
+        let mut response = answer_with(memory, answer.status, answer.content_type, body);
         // A request id is a UUID, which any header may hold.
         if let Ok(request_id) = request_id {
             response.headers_mut().insert(REQUEST_ID, request_id);
@@ -241,12 +241,21 @@ impl Server {
     }
 
     fn answer(&self, status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
-        let length = body.len();
-        let mut response = http::Response::new(Full::new(body));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_LENGTH, length.into());
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        response
+        answer_with(HeaderMap::new(), status, content_type, body)
     }
+}
+
+/// An answer that has these headers, too.
+fn answer_with(
+    mut headers: HeaderMap,
+    status: StatusCode,
+    content_type: &'static str,
+    body: Bytes,
+) -> Response {
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let mut response = http::Response::new(Full::new(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }

@@ -125,10 +125,11 @@ impl Service {
             body,
             waited,
         };
-        server.response(match error {
-            None => driver.answer(received).await,
+        let answer = match error {
+            None => driver.answer(received, &mut parts.headers).await,
             Some(error) => driver.refuse(&received, &error),
-        })
+        };
+        server.response(answer, take(&mut parts.headers))
     }
 }
 

@@ -49,6 +49,8 @@ async fn both_versions_answer_calls_one_after_the_other_on_one_connection() {
             let date = httpdate::parse_http_date(headers["date"].to_str().unwrap()).unwrap();
             assert!(date.elapsed().unwrap() < Duration::from_secs(60));
             request_ids.push(headers["x-amzn-requestid"].clone());
+            // Their memory is that of the request's headers, of which none may be left.
+            assert_eq!(headers.len(), 4, "{headers:?}");
         }
         request_ids.sort();
         request_ids.dedup();
