@@ -47,7 +47,7 @@ where
 {
     let activity = Arc::new(Activity::new());
     let service = Service::new(server, &activity);
-    let Some(tls) = &server.tls else {
+    let Some(acceptor) = &server.tls else {
         return serve_http(stream, server, shutdown, service, activity).await;
     };
     let idle = server.limits.idle_time();
@@ -61,10 +61,9 @@ where
         // The host proxy asks for the health in clear, see `link::HEALTH_PATH`.
         return serve_http(stream, server, shutdown, service.only_health(), activity).await;
     }
-    let handshake = tls.handshakes.run(tls.acceptor.accept(stream));
-    match timeout(server.limits.header_time(), handshake).await {
-        Ok(Some(Ok(stream))) => serve_http(stream, server, shutdown, service, activity).await,
-        Ok(Some(Err(_)) | None) | Err(_) => add(&server.front.counters().tls_failures, 1),
+    match timeout(server.limits.header_time(), acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => serve_http(stream, server, shutdown, service, activity).await,
+        Ok(Err(_)) | Err(_) => add(&server.front.counters().tls_failures, 1),
     }
 }
 

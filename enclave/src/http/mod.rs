@@ -2,7 +2,6 @@
 
 mod body;
 mod connection;
-mod handshakes;
 mod service;
 mod wiped;
 mod wire;
@@ -25,7 +24,6 @@ use uuid::Uuid;
 
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
-use self::handshakes::Handshakes;
 use self::wiped::Wiped;
 use crate::ceremony::{self, Ceremony};
 use crate::config::Limits;
@@ -88,13 +86,7 @@ pub(crate) struct Server {
     identity: PublicIdentity,
     bodies: BodyReader,
     limits: Limits,
-    tls: Option<Tls>,
-}
-
-/// What HTTPS takes.
-struct Tls {
-    acceptor: TlsAcceptor,
-    handshakes: Handshakes,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Server {
@@ -109,10 +101,7 @@ impl Server {
             identity,
             bodies: BodyReader::new(&limits),
             limits,
-            tls: tls.map(|acceptor| Tls {
-                acceptor,
-                handshakes: Handshakes::start(),
-            }),
+            tls,
         }
     }
 
