@@ -61,7 +61,8 @@ where
         // The host proxy asks for the health in clear, see `link::HEALTH_PATH`.
         return serve_http(stream, server, shutdown, service.only_health(), activity).await;
     }
-    match timeout(server.limits.header_time(), acceptor.accept(stream)).await {
+    let handshake = server.handshakes.work(acceptor.accept(stream));
+    match timeout(server.limits.header_time(), handshake).await {
         Ok(Ok(stream)) => serve_http(stream, server, shutdown, service, activity).await,
         Ok(Err(_)) | Err(_) => add(&server.front.counters().tls_failures, 1),
     }

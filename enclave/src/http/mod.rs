@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod service;
+mod turns;
 mod wiped;
 mod wire;
 
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
+use self::turns::Turns;
 use self::wiped::Wiped;
 use crate::ceremony::{self, Ceremony};
 use crate::config::Limits;
@@ -87,6 +89,7 @@ pub(crate) struct Server {
     bodies: BodyReader,
     limits: Limits,
     tls: Option<TlsAcceptor>,
+    handshakes: Turns,
 }
 
 impl Server {
@@ -102,6 +105,7 @@ impl Server {
             bodies: BodyReader::new(&limits),
             limits,
             tls,
+            handshakes: Turns::for_half_of_the_threads(),
         }
     }
 
