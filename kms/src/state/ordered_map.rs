@@ -14,10 +14,6 @@ use super::rank::{Rank, Ranks};
 /// dearer, fewer make the tree deeper.
 const MOST: usize = 32;
 
-/// How much room a branch gets when it is full. Twice as much each time would leave a third of the
-/// memory unused.
-const ROOM: usize = 4;
-
 /// Values by key, in a B+ tree. Clones share everything.
 ///
 /// A row costs little more than itself, and is found by way of few nodes, most of which are in the
@@ -26,22 +22,19 @@ const ROOM: usize = 4;
 pub(super) struct OrderedMap<K, V>(Node<K, V>);
 
 enum Node<K, V> {
-    Leaf(Leaf<K, V>),
-    Branch(Arc<Branch<K, V>>),
+    Leaf(Rows<K, V>),
+    /// Children, each with a lower bound of its keys, which is above every key of the child before.
+    /// That of the first is none: there may be keys below it.
+    Branch(Rows<K, Self>),
 }
 
-/// Rows in order, in one piece of memory: the processor waits for each piece in turn.
-///
-/// No place is empty, but while its row moves into a longer leaf or a shorter one: nothing else
+/// A node's content in the order of keys, in one piece of memory: the processor waits for each
+/// piece in turn.
+struct Rows<K, T>(Arc<[Place<K, T>]>);
+
+/// No place is empty, but while its row moves into a longer node or a shorter one: nothing else
 /// can be moved out of what is shared.
-struct Leaf<K, V>(Arc<[Option<(K, V)>]>);
-
-struct Branch<K, V> {
-    /// A lower bound of the keys of every child but the first, which is above every key of the
-    /// child before.
-    bounds: Vec<K>,
-    children: Vec<Node<K, V>>,
-}
+type Place<K, T> = Option<(K, T)>;
 
 impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
     pub(super) fn get<Q: Rank + ?Sized>(&self, key: &Q) -> Option<&V>
@@ -51,11 +44,8 @@ impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
         let (mut node, mut ranks) = (&self.0, Ranks::ALL);
         loop {
             match node {
-                Node::Leaf(leaf) => return leaf.value(leaf.place(key, ranks).ok()?),
-                Node::Branch(branch) => {
-                    let place = branch.place(key, &mut ranks);
-                    node = branch.children.get(place)?;
-                }
+                Node::Leaf(leaf) => return leaf.at(leaf.place(key, ranks).ok()?),
+                Node::Branch(branch) => node = branch.at(branch.place_of_child(key, &mut ranks))?,
             }
         }
     }
@@ -64,10 +54,9 @@ impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
         let (mut node, mut ranks) = (&mut self.0, Ranks::ALL);
         loop {
             match node {
-                Node::Leaf(leaf) => return leaf.value_mut(leaf.place(key, ranks).ok()?),
+                Node::Leaf(leaf) => return leaf.at_mut(leaf.place(key, ranks).ok()?),
                 Node::Branch(branch) => {
-                    let place = branch.place(key, &mut ranks);
-                    node = Arc::make_mut(branch).children.get_mut(place)?;
+                    node = branch.at_mut(branch.place_of_child(key, &mut ranks))?;
                 }
             }
         }
@@ -80,7 +69,7 @@ impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
 
     /// The rows from `start` on, in order.
     pub(super) fn starting(&self, start: Bound<K>) -> impl Iterator<Item = (&K, &V)> {
-        Rows::new(&self.0, &start)
+        Iter::new(&self.0, &start)
     }
 
     /// Puts a value in; what it replaces comes out.
@@ -88,10 +77,8 @@ impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
         let (replaced, split) = self.0.insert(key, value, Ranks::ALL);
         if let Some((bound, upper)) = split {
             let lower = mem::replace(&mut self.0, Node::empty());
-            self.0 = Node::Branch(Arc::new(Branch {
-                bounds: vec![bound],
-                children: vec![lower, upper],
-            }));
+            let children = [(bound.clone(), lower), (bound, upper)];
+            self.0 = Node::Branch(Rows(children.map(Some).into()));
         }
         replaced
     }
@@ -102,12 +89,9 @@ impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
         self.get(key)?;
         let removed = self.0.remove(key, Ranks::ALL);
         while let Node::Branch(branch) = &self.0
-            && branch.bounds.is_empty()
+            && branch.0.len() < 2
         {
-            self.0 = branch
-                .children
-                .first()
-                .map_or_else(Node::empty, Node::clone);
+            self.0 = branch.at(0).map_or_else(Node::empty, Node::clone);
         }
         removed
     }
@@ -115,13 +99,13 @@ impl<K: Clone + Rank, V: Clone> OrderedMap<K, V> {
 
 impl<K: Clone + Rank, V: Clone> Node<K, V> {
     fn empty() -> Self {
-        Self::Leaf(Leaf(Arc::new([])))
+        Self::Leaf(Rows(Arc::new([])))
     }
 
     fn is_empty(&self) -> bool {
         match self {
             Self::Leaf(leaf) => leaf.0.is_empty(),
-            Self::Branch(branch) => branch.children.is_empty(),
+            Self::Branch(branch) => branch.0.is_empty(),
         }
     }
 
@@ -130,23 +114,26 @@ impl<K: Clone + Rank, V: Clone> Node<K, V> {
         match self {
             Self::Leaf(leaf) => match leaf.place(&key, ranks) {
                 Ok(place) => {
-                    let replaced = leaf.value_mut(place);
+                    let replaced = leaf.at_mut(place);
                     (replaced.map(|present| mem::replace(present, value)), None)
                 }
-                Err(place) => (None, leaf.insert_at(place, key, value)),
+                Err(place) => {
+                    let upper = leaf.insert_at(place, key, value);
+                    (None, upper.map(|(bound, rows)| (bound, Self::Leaf(rows))))
+                }
             },
             Self::Branch(branch) => {
-                let branch = Arc::make_mut(branch);
-                let place = branch.place(&key, &mut ranks);
-                let Some(child) = branch.children.get_mut(place) else {
+                let place = branch.place_of_child(&key, &mut ranks);
+                let Some(child) = branch.at_mut(place) else {
                     return (None, None);
                 };
                 let (replaced, split) = child.insert(key, value, ranks);
-                if let Some((bound, upper)) = split {
-                    insert_at(&mut branch.bounds, place, bound);
-                    insert_at(&mut branch.children, place + 1, upper);
-                }
-                (replaced, branch.split())
+                let upper =
+                    split.and_then(|(bound, upper)| branch.insert_at(place + 1, bound, upper));
+                (
+                    replaced,
+                    upper.map(|(bound, rows)| (bound, Self::Branch(rows))),
+                )
             }
         }
     }
@@ -156,15 +143,11 @@ impl<K: Clone + Rank, V: Clone> Node<K, V> {
         match self {
             Self::Leaf(leaf) => leaf.remove_at(leaf.place(key, ranks).ok()?),
             Self::Branch(branch) => {
-                let branch = Arc::make_mut(branch);
-                let place = branch.place(key, &mut ranks);
-                let child = branch.children.get_mut(place)?;
+                let place = branch.place_of_child(key, &mut ranks);
+                let child = branch.at_mut(place)?;
                 let removed = child.remove(key, ranks);
                 if child.is_empty() {
-                    branch.children.remove(place);
-                    if !branch.bounds.is_empty() {
-                        branch.bounds.remove(place.saturating_sub(1));
-                    }
+                    branch.remove_at(place);
                 }
                 removed
             }
@@ -172,40 +155,68 @@ impl<K: Clone + Rank, V: Clone> Node<K, V> {
     }
 }
 
-impl<K: Clone + Rank, V: Clone> Leaf<K, V> {
+impl<K: Clone + Rank, T: Clone> Rows<K, T> {
+    /// Where `key` is, or where it would be.
     fn place<Q: Rank + ?Sized>(&self, key: &Q, ranks: Ranks) -> Result<usize, usize>
     where
         K: Borrow<Q>,
     {
         ranks.search(self.0.len(), key.rank(), |place| {
-            let row = self.0.get(place).and_then(Option::as_ref);
-            row.map_or(Ordering::Greater, |(other, _)| other.borrow().cmp(key))
+            let other = self.key(place);
+            other.map_or(Ordering::Greater, |other| other.cmp(key))
         })
     }
 
-    fn value(&self, place: usize) -> Option<&V> {
+    /// The place of the child in which `key` is or would be; leaves of the ranks those of that
+    /// child.
+    fn place_of_child<Q: Rank + ?Sized>(&self, key: &Q, ranks: &mut Ranks) -> usize
+    where
+        K: Borrow<Q>,
+    {
+        let bounds = self.0.len().saturating_sub(1);
+        let place = ranks.search(bounds, key.rank(), |place| {
+            let bound = self.key(place + 1);
+            bound.map_or(Ordering::Greater, |bound| bound.cmp(key))
+        });
+        // What is equal to a bound is above it.
+        let place = place.map_or_else(|place| place, |place| place + 1);
+        let rank = |place| self.key(place).map(Q::rank);
+        let low = (place > 0).then(|| rank(place)).flatten();
+        ranks.narrow(low, rank(place + 1));
+        place
+    }
+
+    fn key<Q: ?Sized>(&self, place: usize) -> Option<&Q>
+    where
+        K: Borrow<Q>,
+    {
+        let row = self.0.get(place)?.as_ref();
+        row.map(|(key, _)| key.borrow())
+    }
+
+    fn at(&self, place: usize) -> Option<&T> {
         let row = self.0.get(place)?.as_ref();
         row.map(|(_, value)| value)
     }
 
-    fn value_mut(&mut self, place: usize) -> Option<&mut V> {
+    fn at_mut(&mut self, place: usize) -> Option<&mut T> {
         let row = Arc::make_mut(&mut self.0).get_mut(place)?.as_mut();
         row.map(|(_, value)| value)
     }
 
     /// Inserts a row, and if there are too many then, takes their upper half out, with its lower
     /// bound.
-    fn insert_at(&mut self, place: usize, key: K, value: V) -> Option<(K, Node<K, V>)> {
+    fn insert_at(&mut self, place: usize, key: K, value: T) -> Option<(K, Self)> {
         let mut rows = self.take_rows();
         rows.insert(place, Some((key, value)));
-        let upper = upper_half(&mut rows);
+        let upper = (rows.len() > MOST).then(|| rows.split_off(rows.len() / 2));
         self.0 = rows.into();
         let upper = upper?;
         let (bound, _) = upper.first()?.as_ref()?;
-        Some((bound.clone(), Node::Leaf(Self(upper.into()))))
+        Some((bound.clone(), Self(upper.into())))
     }
 
-    fn remove_at(&mut self, place: usize) -> Option<V> {
+    fn remove_at(&mut self, place: usize) -> Option<T> {
         let mut rows = self.take_rows();
         let removed = rows.remove(place);
         self.0 = rows.into();
@@ -213,7 +224,7 @@ impl<K: Clone + Rank, V: Clone> Leaf<K, V> {
     }
 
     /// The rows, with room for one more. Nothing is copied but what a snapshot shares.
-    fn take_rows(&mut self) -> Vec<Option<(K, V)>> {
+    fn take_rows(&mut self) -> Vec<Place<K, T>> {
         let mut rows = Vec::with_capacity(self.0.len() + 1);
         match Arc::get_mut(&mut self.0) {
             Some(own) => rows.extend(own.iter_mut().map(Option::take)),
@@ -223,58 +234,14 @@ impl<K: Clone + Rank, V: Clone> Leaf<K, V> {
     }
 }
 
-impl<K: Clone + Rank, V: Clone> Branch<K, V> {
-    /// The place of the child in which `key` is or would be; leaves of the ranks those of that
-    /// child.
-    fn place<Q: Rank + ?Sized>(&self, key: &Q, ranks: &mut Ranks) -> usize
-    where
-        K: Borrow<Q>,
-    {
-        let bound = |place| self.bounds.get(place).map(Borrow::borrow);
-        let place = ranks.search(self.bounds.len(), key.rank(), |place| {
-            bound(place).map_or(Ordering::Greater, |bound: &Q| bound.cmp(key))
-        });
-        // What is equal to a bound is above it.
-        let place = place.map_or_else(|place| place, |place| place + 1);
-        let rank = |place| bound(place).map(|bound: &Q| bound.rank());
-        ranks.narrow(place.checked_sub(1).and_then(rank), rank(place));
-        place
-    }
-
-    fn split(&mut self) -> Option<(K, Node<K, V>)> {
-        let children = upper_half(&mut self.children)?;
-        let bounds = self.bounds.split_off(self.children.len());
-        let bound = self.bounds.pop()?;
-        self.bounds.shrink_to_fit();
-        Some((bound, Node::Branch(Arc::new(Self { bounds, children }))))
-    }
-}
-
-/// Inserts into a vector that has little room to spare.
-fn insert_at<T>(vec: &mut Vec<T>, place: usize, value: T) {
-    if vec.len() == vec.capacity() {
-        vec.reserve_exact(ROOM);
-    }
-    vec.insert(place, value);
-}
-
-/// Takes the upper half out of what has become too large.
-fn upper_half<T>(vec: &mut Vec<T>) -> Option<Vec<T>> {
-    (vec.len() > MOST).then(|| {
-        let upper = vec.split_off(vec.len() / 2);
-        vec.shrink_to_fit();
-        upper
-    })
-}
-
 /// An iterator over rows.
-struct Rows<'a, K, V> {
+struct Iter<'a, K, V> {
     /// What comes after the leaf, the nearest last.
-    later: Vec<slice::Iter<'a, Node<K, V>>>,
-    leaf: slice::Iter<'a, Option<(K, V)>>,
+    later: Vec<slice::Iter<'a, Place<K, Node<K, V>>>>,
+    leaf: slice::Iter<'a, Place<K, V>>,
 }
 
-impl<'a, K: Clone + Rank, V: Clone> Rows<'a, K, V> {
+impl<'a, K: Clone + Rank, V: Clone> Iter<'a, K, V> {
     fn new(root: &'a Node<K, V>, start: &Bound<K>) -> Self {
         let mut rows = Self {
             later: Vec::new(),
@@ -305,12 +272,12 @@ impl<'a, K: Clone + Rank, V: Clone> Rows<'a, K, V> {
                 Node::Branch(branch) => {
                     let place = match start {
                         Bound::Included(start) | Bound::Excluded(start) => {
-                            branch.place(start, &mut ranks)
+                            branch.place_of_child(start, &mut ranks)
                         }
                         Bound::Unbounded => 0,
                     };
-                    let mut children = branch.children.get(place..).unwrap_or_default().iter();
-                    let Some(child) = children.next() else {
+                    let mut children = branch.0.get(place..).unwrap_or_default().iter();
+                    let Some((_, child)) = children.next().and_then(Option::as_ref) else {
                         return;
                     };
                     self.later.push(children);
@@ -321,7 +288,7 @@ impl<'a, K: Clone + Rank, V: Clone> Rows<'a, K, V> {
     }
 }
 
-impl<'a, K: Clone + Rank, V: Clone> Iterator for Rows<'a, K, V> {
+impl<'a, K: Clone + Rank, V: Clone> Iterator for Iter<'a, K, V> {
     type Item = (&'a K, &'a V);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -329,8 +296,8 @@ impl<'a, K: Clone + Rank, V: Clone> Iterator for Rows<'a, K, V> {
             if let Some((key, value)) = self.leaf.next().and_then(Option::as_ref) {
                 return Some((key, value));
             }
-            match self.later.last_mut()?.next() {
-                Some(node) => self.descend(node, &Bound::Unbounded, Ranks::ALL),
+            match self.later.last_mut()?.next().and_then(Option::as_ref) {
+                Some((_, node)) => self.descend(node, &Bound::Unbounded, Ranks::ALL),
                 None => drop(self.later.pop()),
             }
         }
@@ -352,17 +319,8 @@ impl<K, V> Clone for OrderedMap<K, V> {
 impl<K, V> Clone for Node<K, V> {
     fn clone(&self) -> Self {
         match self {
-            Self::Leaf(leaf) => Self::Leaf(Leaf(Arc::clone(&leaf.0))),
-            Self::Branch(branch) => Self::Branch(Arc::clone(branch)),
-        }
-    }
-}
-
-impl<K: Clone, V> Clone for Branch<K, V> {
-    fn clone(&self) -> Self {
-        Self {
-            bounds: self.bounds.clone(),
-            children: self.children.clone(),
+            Self::Leaf(leaf) => Self::Leaf(Rows(Arc::clone(&leaf.0))),
+            Self::Branch(branch) => Self::Branch(Rows(Arc::clone(&branch.0))),
         }
     }
 }
@@ -439,17 +397,16 @@ mod tests {
                 1
             }
             Node::Branch(branch) => {
-                assert_eq!(branch.bounds.len() + 1, branch.children.len());
-                assert!(branch.children.len() <= MOST && (!is_root || branch.children.len() > 1));
-                let lower = [least]
-                    .into_iter()
-                    .chain(branch.bounds.iter().copied().map(Some));
-                let upper = branch.bounds.iter().copied().map(Some).chain([most]);
-                let depths: Vec<_> = branch
-                    .children
+                let children: Vec<_> = branch.0.iter().flatten().collect();
+                assert_eq!(children.len(), branch.0.len());
+                assert!(children.len() <= MOST && (!is_root || children.len() > 1));
+                let bounds = children.iter().skip(1).map(|(bound, _)| Some(*bound));
+                let lower = [least].into_iter().chain(bounds.clone());
+                let upper = bounds.chain([most]);
+                let depths: Vec<_> = children
                     .iter()
                     .zip(lower.zip(upper))
-                    .map(|(child, (least, most))| check(child, least, most, false))
+                    .map(|((_, child), (least, most))| check(child, least, most, false))
                     .collect();
                 assert!(depths.iter().all(|depth| *depth == depths[0]));
                 depths[0] + 1
