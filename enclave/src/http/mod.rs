@@ -245,7 +245,10 @@ fn answer_with(
     content_type: &'static str,
     body: Bytes,
 ) -> Response {
-    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    if body.is_empty() {
+        // Of others hyper says how long they are.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     let mut response = http::Response::new(Full::new(body));
     *response.status_mut() = status;

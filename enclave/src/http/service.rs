@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use kms::KmsError;
 
 use super::body::{BodyError, WholeBody};
@@ -151,7 +150,11 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             let mut response = this.respond(&mut parts, &mut body, waited).await;
             if head_only {
                 // hyper leaves it out in HTTP/1, but sends it in HTTP/2.
-                *response.body_mut() = Full::default();
+                let body = take(response.body_mut());
+                let length = body.size_hint().exact().unwrap_or_default();
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_LENGTH, length.into());
             }
             drop(in_work);
             Ok(response)

@@ -75,6 +75,29 @@ async fn an_operation_without_output_answers_an_empty_body() {
 }
 
 #[tokio::test]
+async fn a_head_request_gets_the_head_alone() {
+    let place = Place::new();
+    let _host = place.host().await;
+    let enclave = place.start().await;
+    for mut client in [enclave.http1().await, enclave.http2().await] {
+        let mut lengths = Vec::new();
+        for method in ["GET", "HEAD", "GET"] {
+            let request = Request::builder()
+                .method(method)
+                .uri("http://kms.test/nothing")
+                .header("host", "kms.test")
+                .body(Full::default())
+                .unwrap();
+            let answer = client.send(request).await;
+            assert_eq!(answer.body.is_empty(), method == "HEAD");
+            lengths.push(answer.headers["content-length"].clone());
+        }
+        assert_ne!(lengths[0], "0");
+        assert!(lengths.iter().all(|length| *length == lengths[0]));
+    }
+}
+
+#[tokio::test]
 async fn many_streams_of_one_connection_are_served_at_once() {
     let place = Place::new();
     let _host = place.host().await;
