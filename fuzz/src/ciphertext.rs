@@ -15,7 +15,7 @@ const KEY: KeyId = KeyId::new([7; 16], false);
 
 struct Genuine {
     backing: BackingKey,
-    context: EncryptionContext,
+    context: EncryptionContext<'static>,
     blob: Vec<u8>,
 }
 

@@ -47,7 +47,7 @@ fn main() -> Result<(), Failure> {
 struct Case {
     name: &'static str,
     policy: String,
-    context: EncryptionContext,
+    context: EncryptionContext<'static>,
     user_agent: String,
 }
 
@@ -57,7 +57,7 @@ impl Case {
         name: &'static str,
         [start, end]: [&str; 2],
         item: impl Fn(usize) -> String,
-        context: EncryptionContext,
+        context: EncryptionContext<'static>,
     ) -> Self {
         let mut policy =
             format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{start}"#);
@@ -87,7 +87,7 @@ impl Case {
         operator: &str,
         key: &str,
         item: impl Fn(usize) -> String,
-        context: EncryptionContext,
+        context: EncryptionContext<'static>,
     ) -> Self {
         let start = format!(r#"{ANYTHING},"Condition":{{"{operator}":{{"{key}":["#);
         Self::new(
@@ -104,7 +104,7 @@ impl Case {
         operator: &str,
         key: &str,
         value: &str,
-        context: EncryptionContext,
+        context: EncryptionContext<'static>,
     ) -> Self {
         let start = format!(r#"{ANYTHING},"Condition":{{"{operator}":{{"#);
         let item = |number| format!(r#""{}":"{value}""#, in_case(key, number));
@@ -219,8 +219,8 @@ fn cases(bytes: usize) -> Vec<Case> {
             EncryptionContext::from_iter(
                 numbered(half, |number| format!("{number:x}"))
                     .iter()
-                    .map(|(key, _)| (key, "a"))
-                    .chain([("a", &*"a".repeat(half))]),
+                    .map(|(key, _)| (key.to_owned(), "a".to_owned()))
+                    .chain([("a".to_owned(), "a".repeat(half))]),
             ),
         ),
         Case::keys(
@@ -336,7 +336,7 @@ fn cases(bytes: usize) -> Vec<Case> {
 }
 
 /// An encryption context with keys made of numbers, and empty values.
-fn numbered(bytes: usize, key: impl Fn(usize) -> String) -> EncryptionContext {
+fn numbered(bytes: usize, key: impl Fn(usize) -> String) -> EncryptionContext<'static> {
     let mut left = bytes;
     (0..)
         .map(key)

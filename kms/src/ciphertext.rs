@@ -47,7 +47,7 @@ pub fn seal(
     backing: &BackingKey,
     key_id: KeyId,
     plaintext: &[u8],
-    context: &EncryptionContext,
+    context: &EncryptionContext<'_>,
     random: &mut dyn CryptoRng,
 ) -> Result<Vec<u8>, KmsError> {
     let key = backing.material().symmetric()?;
@@ -81,7 +81,7 @@ pub fn seal(
 pub fn open(
     blob: &[u8],
     backing: &BackingKey,
-    context: &EncryptionContext,
+    context: &EncryptionContext<'_>,
 ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
     let parts = Parts::split(blob)
         .filter(|parts| parts.header.backing_id == *backing.id())
@@ -125,7 +125,7 @@ impl<'a> Parts<'a> {
 
 /// The additional authenticated data: header and encryption context, in a form that no
 /// other header or context shares. The nonce takes part as well: the key is derived from it.
-fn additional_data(header: &Header, context: &EncryptionContext) -> Fields {
+fn additional_data(header: &Header, context: &EncryptionContext<'_>) -> Fields {
     let mut fields = Fields::with_capacity(128)
         .bytes(&[FORMAT])
         .bytes(&header.key_id.to_bytes())
@@ -147,7 +147,7 @@ mod tests {
     use crate::test_random::TestRandom;
 
     /// Short texts of few letters, so that contexts come close to one another.
-    fn contexts() -> impl Strategy<Value = EncryptionContext> {
+    fn contexts() -> impl Strategy<Value = EncryptionContext<'static>> {
         btree_map("[ab]{0,3}", "[ab]{0,3}", 0..4).prop_map(|pairs| pairs.into_iter().collect())
     }
 

@@ -56,9 +56,9 @@ pub enum Grantee {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct GrantConstraints {
     /// The encryption context has at least these pairs.
-    pub encryption_context_subset: Option<EncryptionContext>,
+    pub encryption_context_subset: Option<EncryptionContext<'static>>,
     /// The encryption context has these pairs and no others.
-    pub encryption_context_equals: Option<EncryptionContext>,
+    pub encryption_context_equals: Option<EncryptionContext<'static>>,
     /// The call is made for this resource, by a service.
     pub source_arn: Option<Box<str>>,
 }
@@ -66,7 +66,7 @@ pub struct GrantConstraints {
 impl Grant {
     /// Whether it allows an operation on its key under an encryption context. Operations that take
     /// none ([`GrantOperation::takes_encryption_context`]) don't depend on it.
-    pub fn allows(&self, operation: GrantOperation, context: &EncryptionContext) -> bool {
+    pub fn allows(&self, operation: GrantOperation, context: &EncryptionContext<'_>) -> bool {
         self.operations.contains(&operation)
             && (!operation.takes_encryption_context() || self.constraints.hold(context))
     }
@@ -84,7 +84,7 @@ impl Grant {
 
 impl GrantConstraints {
     /// Whether they are met. A source ARN never is: no service calls.
-    fn hold(&self, context: &EncryptionContext) -> bool {
+    fn hold(&self, context: &EncryptionContext<'_>) -> bool {
         let equals = self.encryption_context_equals.as_ref();
         let subset = self.encryption_context_subset.as_ref();
         self.source_arn.is_none()
@@ -118,7 +118,7 @@ impl GrantConstraints {
 }
 
 /// Whether a context has all these pairs.
-fn includes(context: &EncryptionContext, pairs: &EncryptionContext) -> bool {
+fn includes(context: &EncryptionContext<'_>, pairs: &EncryptionContext<'_>) -> bool {
     pairs
         .iter()
         .all(|(key, value)| context.get(key) == Some(value))
@@ -183,7 +183,7 @@ impl fmt::Debug for GrantId {
 mod tests {
     use super::*;
 
-    fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
+    fn context(pairs: &[(&'static str, &'static str)]) -> EncryptionContext<'static> {
         pairs.iter().copied().collect()
     }
 
@@ -203,14 +203,14 @@ mod tests {
         }
     }
 
-    fn equals(pairs: &[(&str, &str)]) -> GrantConstraints {
+    fn equals(pairs: &[(&'static str, &'static str)]) -> GrantConstraints {
         GrantConstraints {
             encryption_context_equals: Some(context(pairs)),
             ..GrantConstraints::default()
         }
     }
 
-    fn subset(pairs: &[(&str, &str)]) -> GrantConstraints {
+    fn subset(pairs: &[(&'static str, &'static str)]) -> GrantConstraints {
         GrantConstraints {
             encryption_context_subset: Some(context(pairs)),
             ..GrantConstraints::default()

@@ -49,7 +49,7 @@ impl Vector {
         )
     }
 
-    fn context(&self) -> EncryptionContext {
+    fn context(&self) -> EncryptionContext<'_> {
         self.context.clone().into_iter().collect()
     }
 

@@ -491,7 +491,7 @@ impl Parameters<'_, '_> {
         self.text("messageType", message_type.as_str());
     }
 
-    fn context(&mut self, name: &'static str, context: &EncryptionContext) {
+    fn context(&mut self, name: &'static str, context: &EncryptionContext<'_>) {
         if !context.is_empty() && !self.only_short {
             self.object.object(name, |object| {
                 for (key, value) in context.iter() {

@@ -55,7 +55,7 @@ pub(super) fn require_encryptable(
     permit: &Permit<impl Encrypting>,
     algorithm: EncryptionAlgorithm,
     plaintext: &[u8],
-    encryption_context: &EncryptionContext,
+    encryption_context: &EncryptionContext<'_>,
 ) -> Result<(), KmsError> {
     let Some(hash) = oaep_hash(algorithm) else {
         return Ok(());
@@ -81,7 +81,7 @@ pub(super) fn encrypt(
     permit: &Permit<impl Encrypting>,
     algorithm: EncryptionAlgorithm,
     plaintext: &[u8],
-    encryption_context: &EncryptionContext,
+    encryption_context: &EncryptionContext<'_>,
     random: &mut dyn CryptoRng,
 ) -> Result<Encrypted, KmsError> {
     if let Some(hash) = oaep_hash(algorithm) {
@@ -107,7 +107,7 @@ pub(super) fn decrypt(
     permit: &Permit<impl Decrypting>,
     algorithm: EncryptionAlgorithm,
     blob: &[u8],
-    encryption_context: &EncryptionContext,
+    encryption_context: &EncryptionContext<'_>,
 ) -> Result<Decrypted, KmsError> {
     if let Some(hash) = oaep_hash(algorithm) {
         require_no_context(encryption_context)?;
@@ -128,7 +128,7 @@ pub(super) fn decrypt(
 pub(super) fn seal(
     permit: &Permit<impl Encrypting>,
     plaintext: &[u8],
-    encryption_context: &EncryptionContext,
+    encryption_context: &EncryptionContext<'_>,
     random: &mut dyn CryptoRng,
 ) -> Result<Sealed, KmsError> {
     let key = permit.key();
@@ -145,7 +145,7 @@ pub(super) fn seal(
 fn open(
     permit: &Permit<impl Decrypting>,
     blob: &[u8],
-    encryption_context: &EncryptionContext,
+    encryption_context: &EncryptionContext<'_>,
 ) -> Result<Decrypted, KmsError> {
     let key = permit.key();
     let backing = Header::parse(blob)
@@ -170,7 +170,7 @@ fn rsa_key(key: &Key) -> Result<&DecryptionKey, KmsError> {
     Ok(key.current_material()?.private()?.decryption()?)
 }
 
-fn require_no_context(encryption_context: &EncryptionContext) -> Result<(), KmsError> {
+fn require_no_context(encryption_context: &EncryptionContext<'_>) -> Result<(), KmsError> {
     if encryption_context.is_empty() {
         return Ok(());
     }

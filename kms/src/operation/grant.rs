@@ -332,14 +332,18 @@ fn constraints(
     for pairs in contexts.into_iter().flatten() {
         require_small(pairs)?;
     }
+    let own = |pairs: &Option<EncryptionContext<'_>>| {
+        let pairs = pairs.clone();
+        pairs.map(EncryptionContext::into_owned)
+    };
     Ok(GrantConstraints {
-        encryption_context_subset: request.encryption_context_subset.clone(),
-        encryption_context_equals: request.encryption_context_equals.clone(),
+        encryption_context_subset: own(&request.encryption_context_subset),
+        encryption_context_equals: own(&request.encryption_context_equals),
         source_arn: request.source_arn.as_deref().map(Into::into),
     })
 }
 
-fn require_small(pairs: &EncryptionContext) -> Result<(), KmsError> {
+fn require_small(pairs: &EncryptionContext<'_>) -> Result<(), KmsError> {
     if pairs.len() > MAX_PAIRS {
         return Err(KmsError::validation(format!(
             "An encryption context grant constraint can include up to {MAX_PAIRS} encryption context pairs."
@@ -422,7 +426,7 @@ fn content(grant: &Grant) -> Fields {
         Some(Grantee::Principal(arn)) => fields.number(1).text(arn),
         Some(Grantee::Service(name)) => fields.number(2).text(name),
     };
-    let context = |fields: Fields, context: &Option<EncryptionContext>| match context {
+    let context = |fields: Fields, context: &Option<EncryptionContext<'_>>| match context {
         None => fields.number(0),
         Some(context) => context.iter().fold(
             fields.number(1 + context.len() as u64),

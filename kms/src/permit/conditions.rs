@@ -30,7 +30,7 @@ use super::Asking;
 #[derive(Clone, Copy, Default)]
 pub struct Conditions<'a> {
     /// `kms:EncryptionContext:*`, `kms:EncryptionContextKeys`.
-    pub encryption_context: Option<&'a EncryptionContext>,
+    pub encryption_context: Option<&'a EncryptionContext<'a>>,
     /// `kms:RecipientAttestation:*`: only a verified document can stand here.
     pub recipient: Option<&'a VerifiedDocument>,
     /// `kms:RequestAlias`.

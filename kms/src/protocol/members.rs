@@ -371,7 +371,7 @@ impl<'m, 'a> Members<'m, 'a> {
     }
 
     /// An encryption context; empty when missing.
-    pub(super) fn context(&mut self, name: &str) -> Result<EncryptionContext, KmsError> {
+    pub(super) fn context(&mut self, name: &str) -> Result<EncryptionContext<'a>, KmsError> {
         let map = match self.object.take(name) {
             None => return Ok(EncryptionContext::default()),
             Some(Json::Object(map)) => map,
@@ -394,7 +394,7 @@ impl<'m, 'a> Members<'m, 'a> {
     pub(super) fn optional_context(
         &mut self,
         name: &str,
-    ) -> Result<Option<EncryptionContext>, KmsError> {
+    ) -> Result<Option<EncryptionContext<'a>>, KmsError> {
         let given = self.object.has(name);
         let context = self.context(name)?;
         Ok(given.then_some(context))

@@ -554,7 +554,7 @@ struct GranteePayload<'a> {
 impl<'a> GrantPayload<'a> {
     pub(super) fn new(grant: &'a Grant) -> Self {
         let constraints = &grant.constraints;
-        let context = |context: &'a Option<EncryptionContext>| {
+        let context = |context: &'a Option<EncryptionContext<'_>>| {
             context.as_ref().map(|context| context.iter().collect())
         };
         let operations = grant.operations.iter().map(|operation| operation.as_str());
@@ -577,6 +577,7 @@ impl<'a> GrantPayload<'a> {
 
     pub(super) fn into_grant(self) -> Option<Grant> {
         let operations = self.operations.into_iter();
+        let own = |pairs| EncryptionContext::from_iter(pairs).into_owned();
         Some(Grant {
             account: account(&self.account)?,
             region: self.region.parse().ok()?,
@@ -590,8 +591,8 @@ impl<'a> GrantPayload<'a> {
                 .map(GrantOperation::from_name)
                 .collect::<Option<_>>()?,
             constraints: GrantConstraints {
-                encryption_context_subset: self.context_subset.map(EncryptionContext::from_iter),
-                encryption_context_equals: self.context_equals.map(EncryptionContext::from_iter),
+                encryption_context_subset: self.context_subset.map(own),
+                encryption_context_equals: self.context_equals.map(own),
                 source_arn: self.source_arn.map(Into::into),
             },
             created: Timestamp::from_millis(self.created),

@@ -181,7 +181,7 @@ impl Edit {
 
     fn grant(&self, value: u8) -> Grant {
         let number = self.place.2;
-        let context = |name: &str| [(name, "value")].into_iter().collect();
+        let context = |name: &'static str| [(name, "value")].into_iter().collect();
         Grant {
             account: account(self.place.0),
             region: region(self.place.1),

@@ -20,7 +20,7 @@ pub struct Encrypt<'a> {
     /// What to encrypt.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// The encryption context to bind the ciphertext to.
-    pub encryption_context: EncryptionContext,
+    pub encryption_context: EncryptionContext<'a>,
     /// Grant tokens.
     pub grant_tokens: Vec<Cow<'a, str>>,
     /// The algorithm; SYMMETRIC_DEFAULT when absent.
@@ -47,7 +47,7 @@ pub struct Decrypt<'a> {
     /// The ciphertext; may be absent only in a dry run that ignores it.
     pub ciphertext_blob: Option<Vec<u8>>,
     /// The encryption context it was encrypted under.
-    pub encryption_context: EncryptionContext,
+    pub encryption_context: EncryptionContext<'a>,
     /// Grant tokens.
     pub grant_tokens: Vec<Cow<'a, str>>,
     /// The key that must have encrypted it.
@@ -82,13 +82,13 @@ pub struct ReEncrypt<'a> {
     /// The ciphertext; may be absent only in a dry run that ignores it.
     pub ciphertext_blob: Option<Vec<u8>>,
     /// The encryption context it was encrypted under.
-    pub source_encryption_context: EncryptionContext,
+    pub source_encryption_context: EncryptionContext<'a>,
     /// The key that must have encrypted it.
     pub source_key_id: Option<Cow<'a, str>>,
     /// The key to encrypt under.
     pub destination_key_id: Cow<'a, str>,
     /// The encryption context to bind the new ciphertext to.
-    pub destination_encryption_context: EncryptionContext,
+    pub destination_encryption_context: EncryptionContext<'a>,
     /// The algorithm to decrypt with; SYMMETRIC_DEFAULT when absent.
     pub source_encryption_algorithm: Option<EncryptionAlgorithm>,
     /// The algorithm to encrypt with; SYMMETRIC_DEFAULT when absent.
@@ -123,7 +123,7 @@ pub struct GenerateDataKey<'a> {
     /// The key, in any of the four forms.
     pub key_id: Cow<'a, str>,
     /// The encryption context to bind the ciphertext to.
-    pub encryption_context: EncryptionContext,
+    pub encryption_context: EncryptionContext<'a>,
     /// The data key's length in bytes; this or `key_spec`.
     pub number_of_bytes: Option<u16>,
     /// The data key's length by cipher; this or `number_of_bytes`.
@@ -160,7 +160,7 @@ pub struct GenerateDataKeyWithoutPlaintext<'a> {
     /// The key, in any of the four forms.
     pub key_id: Cow<'a, str>,
     /// The encryption context to bind the ciphertext to.
-    pub encryption_context: EncryptionContext,
+    pub encryption_context: EncryptionContext<'a>,
     /// The data key's length by cipher; this or `number_of_bytes`.
     pub key_spec: Option<DataKeySpec>,
     /// The data key's length in bytes; this or `key_spec`.
@@ -187,7 +187,7 @@ impl<'a> GenerateDataKeyWithoutPlaintext<'a> {
 /// GenerateDataKeyPair.
 pub struct GenerateDataKeyPair<'a> {
     /// The encryption context to bind the private key's ciphertext to.
-    pub encryption_context: EncryptionContext,
+    pub encryption_context: EncryptionContext<'a>,
     /// The key, in any of the four forms.
     pub key_id: Cow<'a, str>,
     /// What the pair is made of.
@@ -216,7 +216,7 @@ impl<'a> GenerateDataKeyPair<'a> {
 /// GenerateDataKeyPairWithoutPlaintext.
 pub struct GenerateDataKeyPairWithoutPlaintext<'a> {
     /// The encryption context to bind the private key's ciphertext to.
-    pub encryption_context: EncryptionContext,
+    pub encryption_context: EncryptionContext<'a>,
     /// The key, in any of the four forms.
     pub key_id: Cow<'a, str>,
     /// What the pair is made of.

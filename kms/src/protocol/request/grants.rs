@@ -55,9 +55,9 @@ impl<'a> CreateGrant<'a> {
 /// What a grant is to depend on.
 pub struct GrantConstraints<'a> {
     /// Pairs that the encryption context must have.
-    pub encryption_context_subset: Option<EncryptionContext>,
+    pub encryption_context_subset: Option<EncryptionContext<'a>>,
     /// The pairs that the encryption context must consist of.
-    pub encryption_context_equals: Option<EncryptionContext>,
+    pub encryption_context_equals: Option<EncryptionContext<'a>>,
     /// The resource that a service must call for.
     pub source_arn: Option<Cow<'a, str>>,
 }

@@ -91,7 +91,7 @@ impl GrantListEntry<'_> {
 }
 
 fn write_constraints(o: &mut Object<'_>, constraints: &GrantConstraints) {
-    let contexts: [(&str, &Option<EncryptionContext>); 2] = [
+    let contexts: [(&str, &Option<EncryptionContext<'_>>); 2] = [
         (
             "EncryptionContextSubset",
             &constraints.encryption_context_subset,
