@@ -14,10 +14,9 @@ use crate::audit::Event;
 use crate::key::Key;
 use crate::protocol::OperationName;
 
-/// The last use of one key, if there was any. Most keys of many are not used for long, and take no
-/// memory for it.
+/// The last use of one key, if there was any.
 #[derive(Debug, Default)]
-pub struct LastUsage(Mutex<Option<Box<LastUse>>>);
+pub struct LastUsage(Mutex<Option<LastUse>>);
 
 /// One use of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,17 +34,14 @@ pub struct LastUse {
 impl LastUsage {
     /// The last use, if there was any.
     pub fn get(&self) -> Option<LastUse> {
-        self.place().as_deref().copied()
+        *self.place()
     }
 
     fn set(&self, last: LastUse) {
-        match &mut *self.place() {
-            Some(place) => **place = last,
-            empty => *empty = Some(Box::new(last)),
-        }
+        *self.place() = Some(last);
     }
 
-    fn place(&self) -> MutexGuard<'_, Option<Box<LastUse>>> {
+    fn place(&self) -> MutexGuard<'_, Option<LastUse>> {
         // Whoever holds it only copies.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

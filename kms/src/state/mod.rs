@@ -124,8 +124,9 @@ impl State {
     ) -> Result<Option<&Arc<Key>>, StillOpening> {
         let scope = self.tables.scope(account, region);
         let key = scope.and_then(|scope| scope.keys.get(&id));
-        if key.is_none() {
-            self.require_all_keys()?;
+        match key {
+            Some(key) => key.fetch(),
+            None => self.require_all_keys()?,
         }
         Ok(key)
     }

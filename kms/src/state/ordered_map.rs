@@ -12,7 +12,7 @@ use super::rank::{Rank, Ranks};
 /// Rows of a leaf, or children of a branch, at most. A change copies those nodes on the way to its
 /// row that a snapshot shares, and counts a reference to each thing in them: more rows make that
 /// dearer, fewer make the tree deeper.
-const MOST: usize = 32;
+const MOST: usize = 64;
 
 /// Values by key, in a B+ tree. Clones share everything.
 ///
@@ -480,7 +480,7 @@ mod tests {
             for key in 0..=u16::MAX {
                 map.insert(order(key), 0);
             }
-            assert_eq!(check(&map.0, None, None, true), 4);
+            assert_eq!(check(&map.0, None, None, true), 3);
         }
     }
 
