@@ -47,7 +47,7 @@ where
 {
     let activity = Arc::new(Activity::new());
     let service = Service::new(server, &activity);
-    let Some(acceptor) = &server.tls else {
+    let Some(handshakes) = &server.tls else {
         return serve_http(stream, server, shutdown, service, activity).await;
     };
     let idle = server.limits.idle_time();
@@ -61,8 +61,7 @@ where
         // The host proxy asks for the health in clear, see `link::HEALTH_PATH`.
         return serve_http(stream, server, shutdown, service.only_health(), activity).await;
     }
-    let handshake = server.handshakes.work(acceptor.accept(stream));
-    match timeout(server.limits.header_time(), handshake).await {
+    match timeout(server.limits.header_time(), handshakes.accept(stream)).await {
         Ok(Ok(stream)) => serve_http(stream, server, shutdown, service, activity).await,
         Ok(Err(_)) | Err(_) => add(&server.front.counters().tls_failures, 1),
     }

@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod handshakes;
 mod service;
 mod turns;
 mod wiped;
@@ -25,7 +26,7 @@ use uuid::Uuid;
 
 use self::body::BodyReader;
 pub(crate) use self::body::WholeBody;
-use self::turns::Turns;
+use self::handshakes::Handshakes;
 use self::wiped::Wiped;
 use crate::ceremony::{self, Ceremony};
 use crate::config::Limits;
@@ -88,8 +89,7 @@ pub(crate) struct Server {
     identity: PublicIdentity,
     bodies: BodyReader,
     limits: Limits,
-    tls: Option<TlsAcceptor>,
-    handshakes: Turns,
+    tls: Option<Handshakes>,
 }
 
 impl Server {
@@ -104,8 +104,7 @@ impl Server {
             identity,
             bodies: BodyReader::new(&limits),
             limits,
-            tls,
-            handshakes: Turns::for_half_of_the_threads(),
+            tls: tls.map(Handshakes::new),
         }
     }
 
