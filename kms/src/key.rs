@@ -126,7 +126,7 @@ impl Key {
 
     /// Has the processor fetch at once what a call is going to need. A key among a million is in no
     /// cache, and to wait for its pieces one after the other, each when it is needed, takes longer.
-    pub(crate) fn fetch(self: &Arc<Self>) {
+    pub(crate) fn prefetch(self: &Arc<Self>) {
         let arn = self.arn.as_bytes();
         black_box((
             Arc::strong_count(self),

@@ -125,7 +125,7 @@ impl State {
         let scope = self.tables.scope(account, region);
         let key = scope.and_then(|scope| scope.keys.get(&id));
         match key {
-            Some(key) => key.fetch(),
+            Some(key) => key.prefetch(),
             None => self.require_all_keys()?,
         }
         Ok(key)

@@ -415,20 +415,20 @@ mod tests {
     }
 
     proptest! {
-        /// Few keys and many steps, so that nodes split and empty out.
+        /// So many steps that branches split, too, and that nodes empty out.
         #[test]
         fn it_is_a_map_in_order(
-            steps in vec((0..4_u8, 0..3000_u16), 0..6000),
-            start in 0..3000_u16,
+            steps in vec((0..40_u8, 0..12_000_u16), 0..24_000),
+            start in 0..12_000_u16,
         ) {
             let mut map = Map::default();
             let mut model = BTreeMap::new();
             for (number, (step, key)) in (0..).zip(steps) {
-                if step > 0 && (step > 1 || key % 7 != 0) {
+                if step > 0 {
                     prop_assert_eq!(map.insert(key, number), model.insert(key, number));
                 } else {
                     // And some that are beside it, so that whole leaves empty out.
-                    for key in key..key + 40 {
+                    for key in key..key + 80 {
                         prop_assert_eq!(map.remove(&key), model.remove(&key));
                     }
                 }
@@ -439,7 +439,7 @@ mod tests {
             let after = (Bound::Excluded(start), Bound::Unbounded);
             prop_assert!(map.starting(Bound::Excluded(start)).eq(model.range(after)));
             prop_assert!(map.starting(Bound::Included(start)).eq(model.range(start..)));
-            for key in (0..3000).step_by(17) {
+            for key in (0..12_000).step_by(17) {
                 prop_assert_eq!(map.get(&key), model.get(&key));
                 prop_assert_eq!(map.get_mut(&key), model.get_mut(&key));
             }
