@@ -205,7 +205,7 @@ impl Floor {
 }
 
 /// Makes a key pair as the library does, and drops it.
-fn generate(spec: KeyPairSpec) -> Result<(), Failure> {
+pub(super) fn generate(spec: KeyPairSpec) -> Result<(), Failure> {
     let ecdsa = |algorithm| EcdsaKeyPair::generate(algorithm).map(|pair| drop(black_box(pair)));
     let rsa = |size| rsa::KeyPair::generate(size).map(|pair| drop(black_box(pair)));
     let made = match spec {

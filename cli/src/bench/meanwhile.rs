@@ -3,10 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use kms::protocol::spec::KeyPairSpec;
+
 use super::connection::Connection;
+use super::floor::generate;
 use super::requests::Supply;
 use crate::Failure;
 use crate::client::Endpoint;
+
+/// The key pairs that are made.
+pub(super) const SPEC: KeyPairSpec = KeyPairSpec::Rsa4096;
+
+/// The priority of the enclave's threads that make a pair while its call waits.
+const PRIORITY: i32 = 10;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,5 +55,29 @@ pub(super) fn during<T>(
         let pairs = making.join();
         let pairs = pairs.map_err(|_| "the thread that asks for key pairs failed")??;
         Ok((worked?, pairs))
+    })
+}
+
+/// Does the work while a thread makes the same pairs, of the same priority as the enclave's: what
+/// latencies are beside that much work, whoever answers.
+///
+/// # Errors
+/// When the work fails, or no pair can be made.
+pub(super) fn beside_as_much<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let making = scope.spawn(|| {
+            // On Linux each thread has a priority of its own.
+            rustix::process::nice(PRIORITY).map_err(|error| error.to_string())?;
+            while !done.load(Ordering::Relaxed) {
+                generate(SPEC).map_err(|error| error.to_string())?;
+            }
+            Ok::<_, String>(())
+        });
+        let worked = work();
+        done.store(true, Ordering::Relaxed);
+        let made = making.join();
+        made.map_err(|_| "the thread that makes key pairs failed")??;
+        worked
     })
 }

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use kms::protocol::spec::KeyPairSpec;
-
 use super::connection::Connection;
 use super::floor::Floor;
 use super::load::{Load, Outcome, Pace};
@@ -126,7 +124,7 @@ impl Plan {
             let (paced, made) = match self.key_pairs {
                 false => (run()?, KeyPairs::default()),
                 true => {
-                    let pairs = Scenario::DataKeyPair(KeyPairSpec::Rsa4096);
+                    let pairs = Scenario::DataKeyPair(meanwhile::SPEC);
                     let pairs = requests.supply(pairs, 1)?;
                     meanwhile::during(servers.claviger.endpoint(), &pairs, run)?
                 }
@@ -138,9 +136,12 @@ impl Plan {
 
             let supply = supply.repeated();
             progress.step(&self.title("the bare server at the same rate"))?;
-            let paced = self
-                .load(servers.bare.endpoint(), Pace::PerSecond(half))
-                .run(&supply, || (), || ())?;
+            let load = self.load(servers.bare.endpoint(), Pace::PerSecond(half));
+            let run = || load.run(&supply, || (), || ());
+            let paced = match self.key_pairs {
+                false => run()?,
+                true => meanwhile::beside_as_much(run)?,
+            };
             bare.paced.add(paced)?;
             bare.rates += half;
 
