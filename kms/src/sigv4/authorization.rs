@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::call::Call;
 use crate::error::KmsError;
 
-use super::{between, date};
+use super::{around, between, date};
 
 const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -91,7 +91,7 @@ impl<'a> Authorization<'a> {
     }
 
     fn parse_header(call: &Call<'a>, header: &'a str) -> Result<Self, KmsError> {
-        let (algorithm, parameters) = header.split_once(' ').unwrap_or((header, ""));
+        let (algorithm, parameters) = around(header, b' ').unwrap_or((header, ""));
         let parameters = Parameters::parse(header, parameters)?;
         let date = [&AMZ_DATE, &http::header::DATE]
             .into_iter()
@@ -132,7 +132,7 @@ impl<'a> Authorization<'a> {
                 .into(),
             )
         };
-        let (access_key_id, scope) = credential.split_once('/').ok_or_else(malformed)?;
+        let (access_key_id, scope) = around(credential, b'/').ok_or_else(malformed)?;
         let mut parts = between(scope, memchr::memchr_iter(b'/', scope.as_bytes()));
         let (Some(day), Some(region), Some(service), Some(terminator), None) = (
             parts.next(),
@@ -229,7 +229,7 @@ impl<'a> Parameters<'a> {
         let mut parameters = Self::default();
         let separators = memchr::memchr3_iter(b',', b' ', b'\t', text.as_bytes());
         for parameter in between(text, separators).filter(|text| !text.is_empty()) {
-            let Some((name, value)) = parameter.split_once('=') else {
+            let Some((name, value)) = around(parameter, b'=') else {
                 return Err(KmsError::IncompleteSignature(
                     format!(
                         "Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '{}'.",

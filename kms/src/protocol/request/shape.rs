@@ -23,7 +23,9 @@ pub(super) const GRANT_ID: Text = Text::of_length(1..=128);
 pub(super) const GRANT_NAME: Text = ALIAS_NAME;
 pub(super) const GRANT_TOKEN: Text = Text::of_length(1..=8192);
 /// The model leaves out the pattern; AWS has it.
-pub(super) const KEY_ID: Text = Text::of_pattern(1..=2048, r"^\p{ASCII}+$", |c| c.is_ascii());
+pub(super) const KEY_ID: Text = Text::of_form(1..=2048, r"^\p{ASCII}+$", |text| {
+    !text.is_empty() && text.is_ascii()
+});
 pub(super) const KEY_MATERIAL_DESCRIPTION: Text =
     Text::of_pattern(0..=256, r"^[a-zA-Z0-9:/_\s.-]+$", |c| {
         c.is_ascii_alphanumeric()
