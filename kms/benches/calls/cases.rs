@@ -47,7 +47,7 @@ const RECORDS: usize = 64;
 
 /// All of them. The engine's whole work comes first, and then what it is made of.
 pub(crate) fn all() -> Vec<Case> {
-    let world = World::new();
+    let world = Rc::new(World::new());
     let small = Cryptography {
         signed: Some(BODY),
         sealed: Some(32),

@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench -p claviger-kms                              # their time, beside the cryptography's
 //! cargo bench -p claviger-kms -- decrypt                   # of those with this in their name
+//! cargo bench -p claviger-kms -- --keys 1000000            # for one of many keys, and one of a few
 //! cargo bench -p claviger-kms -- --instructions            # their instructions, against the baseline
 //! cargo bench -p claviger-kms -- --instructions --take     # what changed becomes the baseline
 //! cargo bench -p claviger-kms -- --instructions --take --why "checks one more thing"
@@ -22,6 +23,7 @@ mod callgrind;
 mod cases;
 mod documents;
 mod floor;
+mod many_keys;
 #[path = "../../tests/engine/server.rs"]
 #[allow(dead_code, reason = "tests use more of it")]
 mod server;
@@ -32,6 +34,8 @@ mod world;
 
 use std::process::ExitCode;
 
+use world::World;
+
 /// What the command line asks for.
 #[derive(Default)]
 struct Options {
@@ -40,6 +44,8 @@ struct Options {
     instructions: bool,
     take: bool,
     why: Option<String>,
+    /// Measure calls for one of so many keys.
+    keys: Option<usize>,
     /// Be the process that valgrind runs, for the case of this name.
     call: Option<String>,
 }
@@ -55,6 +61,10 @@ impl Options {
                 "--instructions" => options.instructions = true,
                 "--take" => options.take = true,
                 "--why" => options.why = Some(value()?),
+                "--keys" => {
+                    let keys = value()?.parse();
+                    options.keys = Some(keys.map_err(|_| "--keys wants a number")?);
+                }
                 callgrind::CALL => options.call = Some(value()?),
                 other if other.starts_with("--") => return Err(format!("no option {other}")),
                 _ => options.filter = argument,
@@ -62,6 +72,9 @@ impl Options {
         }
         if (options.take || options.why.is_some()) && !options.instructions {
             return Err("--take and --why go with --instructions".to_owned());
+        }
+        if options.keys.is_some() && (options.instructions || !options.filter.is_empty()) {
+            return Err("--keys goes with nothing else".to_owned());
         }
         if options.take && !options.filter.is_empty() {
             return Err("--take takes all of them".to_owned());
@@ -81,6 +94,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<ExitCode, String> {
+    if let Some(keys) = options.keys {
+        many_keys::show(&mut World::new(), keys)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let cases = cases::all().into_iter();
     if let Some(name) = options.call {
         let case = cases.into_iter().find(|case| case.name == name);

@@ -33,7 +33,7 @@ pub(crate) struct World {
 pub(crate) const LARGE: usize = 4096;
 
 impl World {
-    pub(crate) fn new() -> Rc<Self> {
+    pub(crate) fn new() -> Self {
         let documents = Documents::new();
         let mut server = Server::trusting(vec![documents.root()]);
         let policy = json!({
@@ -69,13 +69,13 @@ impl World {
             server.call("Encrypt", request).ok()["CiphertextBlob"].clone()
         };
         let (ciphertext, large_ciphertext) = (encrypt(32), encrypt(LARGE));
-        Rc::new(Self {
+        Self {
             server,
             documents: RefCell::new(documents),
             key_id,
             ciphertext,
             large_ciphertext,
-        })
+        }
     }
 
     /// The key.
