@@ -327,6 +327,8 @@ def test_a_release_that_a_quorum_has_signed_takes_over(tmp_path):
         pair.running["second"].kill()
         pair.running["second"].wait(30)
         start("second", new)
+        # What follows goes by way of the proxy, which has to notice first.
+        pair.wait(lambda: pair.health() is not None)
         secrets = opened(tmp_path / "ours", identities)
         for name in ("ada", "grace"):
             done, printed = pair.claviger("unseal", given=secrets[name])
