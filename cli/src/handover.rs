@@ -12,8 +12,8 @@ use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use enclave::{ATTESTATION_PATH, HANDOVER_MESSAGE_PATH, HANDOVER_PATH, UNSEAL_PATH};
 use http_body_util::Full;
-use hyper::Request;
 use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
 use link::Address;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
@@ -32,6 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The wait between two questions.
 const AGAIN: Duration = Duration::from_millis(200);
+
+/// How long one that has just started may take to open its keys, and the wait before it is asked
+/// again. A million take some ten seconds.
+const OPENING: Duration = Duration::from_secs(600);
+const STILL_OPENING: Duration = Duration::from_secs(1);
 
 /// Options of `claviger handover`.
 #[derive(Args)]
@@ -57,20 +62,7 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), Failure> {
     let release = release(&options)?;
     let Options { from, to, .. } = options;
-    #[derive(Deserialize)]
-    struct Issued {
-        nonce: String,
-    }
-    let issued = answered(ask(&from, get(HANDOVER_PATH)?).await?)?;
-    let Issued { nonce } = serde_json::from_slice(&issued)?;
-    let path = format!("{ATTESTATION_PATH}?nonce={nonce}");
-    let document = answered(ask(&to, get(&path)?).await?)?;
-    let request = json!({
-        "nonce": nonce,
-        "document": BASE64_STANDARD.encode(document),
-        "release": release,
-    });
-    answered(ask(&from, post(HANDOVER_PATH, request.to_string())?).await?)?;
+    let nonce = accepted(&from, &to, release).await?;
     print(&format!("{from} answers no more calls\n"))?;
 
     let path = format!("{HANDOVER_MESSAGE_PATH}?nonce={nonce}");
@@ -93,6 +85,43 @@ pub async fn run(options: Options) -> Result<(), Failure> {
          not serve again: let the operators unseal",
     )?;
     Ok(print(&format!("{to} serves\n"))?)
+}
+
+/// Has the one that serves accept the other; gives the nonce that the other's document answers.
+///
+/// One that is still opening its keys refuses, and is asked again.
+async fn accepted(from: &Address, to: &Address, release: Option<Value>) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    struct Issued {
+        nonce: String,
+    }
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        let issued = answered(ask(from, get(HANDOVER_PATH)?).await?)?;
+        let Issued { nonce } = serde_json::from_slice(&issued)?;
+        let path = format!("{ATTESTATION_PATH}?nonce={nonce}");
+        let document = answered(ask(to, get(&path)?).await?)?;
+        let request = json!({
+            "nonce": nonce,
+            "document": BASE64_STANDARD.encode(document),
+            "release": release,
+        });
+        let answer = ask(from, post(HANDOVER_PATH, request.to_string())?).await?;
+        let is_opening = answer.0 == StatusCode::SERVICE_UNAVAILABLE.as_u16();
+        if !is_opening || began.elapsed() >= OPENING {
+            answered(answer)?;
+            return Ok(nonce);
+        }
+        if !told {
+            print(&format!(
+                "{from} is not ready, and is asked again until it is: {}\n",
+                refusal(&answer.1)
+            ))?;
+            told = true;
+        }
+        sleep(STILL_OPENING).await;
+    }
 }
 
 /// The manifest and the signatures, as the enclave takes them.
@@ -175,7 +204,72 @@ fn address(text: &str) -> Result<Address, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use hyper::Response;
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::net::UnixListener;
+    use tokio_rustls::TlsAcceptor;
+
     use super::*;
+
+    /// One that answers with TLS on a socket: a new nonce and any document when it is asked, and to
+    /// what is posted first that it is not ready, then yes.
+    fn not_ready_at_first(socket: &Path) -> Arc<AtomicU64> {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let config = rustls::ServerConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = UnixListener::bind(socket).unwrap();
+        let posted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&posted);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let count = Arc::clone(&count);
+                let answer = service_fn(move |request: Request<Incoming>| {
+                    let earlier = match *request.method() == hyper::Method::POST {
+                        true => count.fetch_add(1, Ordering::Relaxed),
+                        false => count.load(Ordering::Relaxed),
+                    };
+                    let (status, body) = match (request.method().as_str(), earlier) {
+                        ("POST", 0) => (503, json!({ "error": "2 keys are left" })),
+                        ("POST", _) => (202, json!({})),
+                        _ => (200, json!({ "nonce": format!("{earlier:02}") })),
+                    };
+                    let body = Full::new(Bytes::from(body.to_string()));
+                    let answer = Response::builder().status(status).body(body);
+                    async move { answer }
+                });
+                let stream = TokioIo::new(acceptor.accept(stream).await.unwrap());
+                let _: hyper::Result<()> =
+                    http1::Builder::new().serve_connection(stream, answer).await;
+            }
+        });
+        posted
+    }
+
+    #[tokio::test]
+    async fn one_that_is_still_opening_its_keys_is_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("enclave");
+        let posted = not_ready_at_first(&socket);
+        let address: Address = format!("unix:{}", socket.display()).parse().unwrap();
+        // Each time with a new nonce: one is good for a minute only.
+        let nonce = accepted(&address, &address, None).await.unwrap();
+        assert_eq!((nonce.as_str(), posted.load(Ordering::Relaxed)), ("01", 2));
+    }
 
     #[test]
     fn an_address_is_a_url_or_one_of_the_settings() {
