@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use link::Address;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::health::ask;
+use crate::health::{NotServing, ask};
 use crate::stop::Stop;
 
 /// The wait between two looks.
@@ -16,10 +16,25 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long an enclave may take to say whether it serves.
 const TIME: Duration = Duration::from_secs(3);
 
+/// How long nobody has to be at a place before clients are connected to an
+/// enclave that waits at another: a busy one may refuse a connection or two.
+const ABSENCE: Duration = Duration::from_secs(3);
+
 /// The places where an enclave may serve: one does.
 pub(crate) struct Enclaves {
     addresses: Vec<Address>,
     current: AtomicUsize,
+}
+
+/// What a look at a place has found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// An enclave that serves.
+    Serving,
+    /// One that does not: it is sealed, hands over, or is too busy to answer.
+    Waiting,
+    /// None.
+    Nobody,
 }
 
 impl Enclaves {
@@ -39,30 +54,66 @@ impl Enclaves {
             .unwrap_or_else(|| unreachable!("there is an enclave at every place"))
     }
 
-    /// Looks whether another one serves in place of the current one, until asked to stop.
+    /// Looks whether clients should be connected to another one, until asked to stop.
+    ///
+    /// That is the one that serves. While none does, it is the one where one
+    /// served last, which operators are about to unseal; and if nobody is there
+    /// any more, one that waits elsewhere: it may have taken over and ended
+    /// between two looks.
     pub(crate) async fn watch(&self, mut stop: Stop) {
         if self.addresses.len() < 2 {
             return stop.requested().await;
         }
+        let mut served_last = 0;
+        let mut last_there = Instant::now();
         loop {
             tokio::select! {
                 () = stop.requested() => return,
                 () = sleep(LOOK) => {}
             }
-            if serves(self.current()).await {
+            let current = self.current.load(Ordering::Relaxed);
+            let here = look(self.current()).await;
+            if here != Found::Nobody {
+                last_there = Instant::now();
+            }
+            if here == Found::Serving {
+                served_last = current;
                 continue;
             }
+            let mut found = Vec::with_capacity(self.addresses.len());
             for (place, address) in self.addresses.iter().enumerate() {
-                if address != self.current() && serves(address).await {
-                    self.current.store(place, Ordering::Relaxed);
-                    tracing::info!(enclave = %address, "another enclave serves now");
-                    break;
+                found.push(match place == current {
+                    true => here,
+                    false => look(address).await,
+                });
+            }
+            let place = found.iter().position(|&found| found == Found::Serving);
+            let place = place.or_else(|| match found.get(served_last) {
+                Some(Found::Waiting) => Some(served_last),
+                _ if last_there.elapsed() < ABSENCE => None,
+                _ => found.iter().position(|&found| found == Found::Waiting),
+            });
+            if let Some(place) = place
+                && place != current
+            {
+                self.current.store(place, Ordering::Relaxed);
+                last_there = Instant::now();
+                let enclave = self.current();
+                match found.get(place) {
+                    Some(Found::Serving) => {
+                        tracing::info!(%enclave, "another enclave serves now");
+                    }
+                    _ => tracing::warn!(%enclave, "no enclave serves, and one waits here"),
                 }
             }
         }
     }
 }
 
-async fn serves(enclave: &Address) -> bool {
-    matches!(timeout(TIME, ask(enclave)).await, Ok(Ok(_)))
+async fn look(enclave: &Address) -> Found {
+    match timeout(TIME, ask(enclave)).await {
+        Ok(Ok(_)) => Found::Serving,
+        Ok(Err(NotServing::Absent { .. })) => Found::Nobody,
+        Ok(Err(NotServing::Unwell(_))) | Err(_) => Found::Waiting,
+    }
 }

@@ -1,5 +1,6 @@
 //! Whether the whole chain works: relay address, enclave, record store.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONNECTION, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use link::{Address, HEALTH_PATH};
+use link::{Address, HEALTH_PATH, Stream};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -37,7 +38,10 @@ pub(crate) struct Health {
 impl Health {
     /// Whether all is well, and a report in JSON.
     pub(crate) async fn check(&self) -> (bool, Value) {
-        let enclave = async { within(TIME, ask(self.enclaves.current())).await };
+        let enclave = async {
+            let answer = ask(self.enclaves.current());
+            within(TIME, async { answer.await.map_err(|e| e.to_string()) }).await
+        };
         let store = async { within(TIME, self.read_head()).await };
         let (enclave, store) = tokio::join!(enclave, store);
         let healthy = enclave.is_ok() && store.is_ok();
@@ -83,11 +87,29 @@ async fn within<T>(
         .unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
 
+/// Why an enclave does not serve.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotServing {
+    /// Nobody takes connections there.
+    #[error("connecting to {enclave}: {source}")]
+    Absent { enclave: Address, source: io::Error },
+    /// Somebody does, and does not say that it is well.
+    #[error("{0}")]
+    Unwell(String),
+}
+
 /// Asks the enclave for its health the way clients reach it.
-pub(crate) async fn ask(enclave: &Address) -> Result<Value, String> {
+pub(crate) async fn ask(enclave: &Address) -> Result<Value, NotServing> {
     let stream = link::connect(enclave)
         .await
-        .map_err(|error| format!("connecting to {enclave}: {error}"))?;
+        .map_err(|source| NotServing::Absent {
+            enclave: enclave.clone(),
+            source,
+        })?;
+    asked(stream).await.map_err(NotServing::Unwell)
+}
+
+async fn asked(stream: Stream) -> Result<Value, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
