@@ -15,9 +15,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # It writes beside every manifest of the workspace, so it gets manifests of its own; cargo wants a
-# source file for every target, too.
+# source file for every target, too. The settings for builds stay behind: they name a script.
 cd "$root"
-find . \( -name target -o -name .git \) -prune -o \( -name '*.toml' -o -name '*.rs' -o -name Cargo.lock \) -print0 |
+find . \( -name target -o -name .git -o -name .cargo \) -prune -o \( -name '*.toml' -o -name '*.rs' -o -name Cargo.lock \) -print0 |
     tar --create --null --files-from=- | tar --extract --directory "$work"
 cd "$work"
 SOURCE_DATE_EPOCH=0 cargo cyclonedx --quiet --quiet --manifest-path enclave/Cargo.toml --format json --spec-version 1.5 \
