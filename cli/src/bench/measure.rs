@@ -1,18 +1,22 @@
 //! Measures one scenario: Claviger, the bare server and the cryptography alone in turns, round by
-//! round, so that whatever else the machine does meanwhile falls on all of them.
+//! round, so that whatever else the machine does meanwhile falls on all of them. A round in which
+//! the hypervisor took much of the processors away is measured once more; whether it counts never
+//! depends on what it measured.
 
 use std::time::Duration;
 
 use super::connection::Connection;
 use super::floor::Floor;
-use super::load::{Load, Outcome, Pace};
+use super::load::{Load, Pace};
 use super::meanwhile::{self, KeyPairs};
 use super::progress::Progress;
 use super::requests::{Requests, Supply};
-use super::result::{Latency, Measurement, Processor, Ratios, Side};
+use super::result::{Measurement, Ratios};
+use super::round::{Round, Sum};
 use super::scenario::Scenario;
 use super::servers::{Pair, Servers};
 use super::table::over;
+use super::usage::Ticks;
 use crate::Failure;
 use crate::client::Endpoint;
 
@@ -42,50 +46,6 @@ pub(super) struct Plan {
     pub(super) time: Duration,
 }
 
-/// One side as its rounds add up.
-struct Sum {
-    full: Outcome,
-    enclave: Duration,
-    host_proxy: Duration,
-    paced: Outcome,
-    /// Requests a second that were asked for, all rounds together.
-    rates: f64,
-}
-
-impl Sum {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self {
-            full: Outcome::new()?,
-            enclave: Duration::ZERO,
-            host_proxy: Duration::ZERO,
-            paced: Outcome::new()?,
-            rates: 0.0,
-        })
-    }
-
-    fn side(&self, rounds: u32) -> Side {
-        let requests = self.full.answered.max(1) as f64;
-        let each = |time: Duration| time.as_secs_f64() * 1e6 / requests;
-        let rate = self.rates / f64::from(rounds.max(1));
-        Side {
-            requests: self.full.answered,
-            failed: self.full.failed,
-            seconds: self.full.elapsed.as_secs_f64(),
-            requests_per_second: self.full.throughput(),
-            processor_us: Processor {
-                enclave: each(self.enclave),
-                host_proxy: each(self.host_proxy),
-                generator: each(self.full.generator),
-            },
-            latency: Latency {
-                failed: self.paced.failed,
-                unsent: self.paced.unsent,
-                ..Latency::of(&self.paced.latencies, rate)
-            },
-        }
-    }
-}
-
 impl Plan {
     /// Measures it.
     ///
@@ -100,56 +60,23 @@ impl Plan {
     ) -> Result<Measurement, Failure> {
         teach(self.scenario, servers, requests)?;
         let mut rate = self.warm_up(servers, requests)?;
-        let (mut claviger, mut bare) = (Sum::new()?, Sum::new()?);
-        let mut pairs_made = 0;
-        let (mut computing, mut computed) = (Duration::ZERO, 0);
-        for _ in 0..self.rounds {
-            let supply = self.supply(requests, rate)?;
-            progress.step(&self.title("at full speed"))?;
-            let full = self.full_speed(&servers.claviger, &supply, &mut claviger)?;
-            servers.calls += full.answered;
-            rate = full.throughput();
-            claviger.full.add(full)?;
-
-            let supply = supply.repeated();
-            progress.step(&self.title("the bare server at full speed"))?;
-            let full = self.full_speed(&servers.bare, &supply, &mut bare)?;
-            bare.full.add(full)?;
-
-            let half = rate / 2.0;
-            let supply = self.supply(requests, half)?;
-            progress.step(&self.title("at half of that"))?;
-            let load = self.load(servers.claviger.endpoint(), Pace::PerSecond(half));
-            let run = || load.run(&supply, || (), || ());
-            let (paced, made) = match self.key_pairs {
-                false => (run()?, KeyPairs::default()),
-                true => {
-                    let pairs = Scenario::DataKeyPair(meanwhile::SPEC);
-                    let pairs = requests.supply(pairs, 1)?;
-                    meanwhile::during(servers.claviger.endpoint(), &pairs, run)?
-                }
-            };
-            servers.calls += paced.answered + made.calls;
-            pairs_made += made.made;
-            claviger.paced.add(paced)?;
-            claviger.rates += half;
-
-            let supply = supply.repeated();
-            progress.step(&self.title("the bare server at the same rate"))?;
-            let load = self.load(servers.bare.endpoint(), Pace::PerSecond(half));
-            let run = || load.run(&supply, || (), || ());
-            let paced = match self.key_pairs {
-                false => run()?,
-                true => meanwhile::beside_as_much(run)?,
-            };
-            bare.paced.add(paced)?;
-            bare.rates += half;
-
-            let (time, calls) = floor.measure(self.scenario, self.time.mul_f64(FLOOR_PART))?;
-            computing += time;
-            computed += calls;
+        let mut whole = Round::new()?;
+        let (mut counted, mut repeated) = (0, 0);
+        while counted < self.rounds {
+            let round = self.round(rate, servers, requests, floor, progress)?;
+            rate = round.claviger.full.throughput();
+            if round.is_disturbed() && repeated < self.rounds {
+                repeated += 1;
+                progress.again(STEPS);
+            } else {
+                counted += 1;
+                whole.add(round)?;
+            }
         }
-        for (sum, name) in [(&claviger, "Claviger"), (&bare, "the bare server")] {
+        for (sum, name) in [
+            (&whole.claviger, "Claviger"),
+            (&whole.bare, "the bare server"),
+        ] {
             if let Some(failure) = sum.full.failure.as_ref().or(sum.paced.failure.as_ref()) {
                 let scenario = self.scenario.name();
                 let failed = sum.full.failed + sum.paced.failed;
@@ -157,20 +84,76 @@ impl Plan {
                 eprintln!("{scenario}: {failed} errors of {name}, the first: {failure}");
             }
         }
-        let cryptography_us = computing.as_secs_f64() * 1e6 / f64::from(computed.max(1));
-        let (claviger, bare) = (claviger.side(self.rounds), bare.side(self.rounds));
+        let cryptography_us = whole.cryptography_us();
+        let claviger = whole.claviger.side(self.rounds);
+        let bare = whole.bare.side(self.rounds);
         let ratios = Ratios::of(&claviger, &bare, cryptography_us);
         Ok(Measurement {
             scenario: self.scenario.name().to_owned(),
             connections: self.connections,
             tls: self.tls,
             http2: self.http2,
-            key_pairs: self.key_pairs.then_some(pairs_made),
+            key_pairs: self.key_pairs.then_some(whole.pairs_made),
+            stolen: whole.ticks.stolen(),
+            repeated,
             claviger,
             bare,
             cryptography_us,
             ratios,
         })
+    }
+
+    /// Everything once, after a load that gave about so many requests a second.
+    fn round(
+        &self,
+        rate: f64,
+        servers: &mut Servers,
+        requests: &mut Requests,
+        floor: &Floor,
+        progress: &mut Progress,
+    ) -> Result<Round, Failure> {
+        let mut round = Round::new()?;
+        let before = Ticks::now();
+        let supply = self.supply(requests, rate)?;
+        progress.step(&self.title("at full speed"))?;
+        self.full_speed(&servers.claviger, &supply, &mut round.claviger)?;
+        servers.calls += round.claviger.full.answered;
+
+        let supply = supply.repeated();
+        progress.step(&self.title("the bare server at full speed"))?;
+        self.full_speed(&servers.bare, &supply, &mut round.bare)?;
+
+        let half = round.claviger.full.throughput() / 2.0;
+        (round.claviger.rates, round.bare.rates) = (half, half);
+        let supply = self.supply(requests, half)?;
+        progress.step(&self.title("at half of that"))?;
+        let load = self.load(servers.claviger.endpoint(), Pace::PerSecond(half));
+        let run = || load.run(&supply, || (), || ());
+        let (paced, made) = match self.key_pairs {
+            false => (run()?, KeyPairs::default()),
+            true => {
+                let pairs = Scenario::DataKeyPair(meanwhile::SPEC);
+                let pairs = requests.supply(pairs, 1)?;
+                meanwhile::during(servers.claviger.endpoint(), &pairs, run)?
+            }
+        };
+        servers.calls += paced.answered + made.calls;
+        round.pairs_made = made.made;
+        round.claviger.paced = paced;
+
+        let supply = supply.repeated();
+        progress.step(&self.title("the bare server at the same rate"))?;
+        let load = self.load(servers.bare.endpoint(), Pace::PerSecond(half));
+        let run = || load.run(&supply, || (), || ());
+        round.bare.paced = match self.key_pairs {
+            false => run()?,
+            true => meanwhile::beside_as_much(run)?,
+        };
+
+        let time = self.time.mul_f64(FLOOR_PART);
+        (round.computing, round.computed) = floor.measure(self.scenario, time)?;
+        round.ticks = Ticks::now().since(before);
+        Ok(round)
     }
 
     fn title(&self, what: &str) -> String {
@@ -212,17 +195,17 @@ impl Plan {
     }
 
     /// One load at full speed, and what the processes used for it.
-    fn full_speed(&self, pair: &Pair, supply: &Supply, sum: &mut Sum) -> Result<Outcome, Failure> {
+    fn full_speed(&self, pair: &Pair, supply: &Supply, sum: &mut Sum) -> Result<(), Failure> {
         let mut before = Default::default();
         let mut after = Default::default();
-        let outcome = self.load(pair.endpoint(), Pace::Full).run(
+        sum.full = self.load(pair.endpoint(), Pace::Full).run(
             supply,
             || before = pair.processor_times(),
             || after = pair.processor_times(),
         )?;
-        sum.enclave += after.0.saturating_sub(before.0);
-        sum.host_proxy += after.1.saturating_sub(before.1);
-        Ok(outcome)
+        sum.enclave = after.0.saturating_sub(before.0);
+        sum.host_proxy = after.1.saturating_sub(before.1);
+        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ mod progress;
 mod report;
 mod requests;
 mod result;
+mod round;
 mod scenario;
 mod servers;
 mod table;

@@ -51,6 +51,11 @@ impl Progress {
         Ok(())
     }
 
+    /// So many steps have to be done once more.
+    pub(super) const fn again(&mut self, steps: usize) {
+        self.all += steps;
+    }
+
     /// Takes the line away.
     pub(super) fn clear(&self) {
         if self.shown {

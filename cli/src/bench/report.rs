@@ -124,13 +124,14 @@ fn title(measurement: &Measurement) -> String {
 fn numbers(results: &Results) -> String {
     let mut text = String::from(
         "<h2>Numbers</h2>\n<table><tr><th>scenario<th>requests / s<th>p50 µs<th>p99 µs<th>p99.9 µs\
-         <th>enclave µs<th>bare µs<th>cryptography µs<th>host proxy µs<th>load generator µs</tr>\n",
+         <th>enclave µs<th>bare µs<th>cryptography µs<th>host proxy µs<th>load generator µs\
+         <th>stolen %</tr>\n",
     );
     for measurement in &results.measurements {
         let side = &measurement.claviger;
         let _ = writeln!(
             text,
-            "<tr><td>{}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.1}</tr>",
+            "<tr><td>{}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.1}<td>{:.1}</tr>",
             title(measurement),
             side.requests_per_second,
             side.latency.p50_us,
@@ -141,6 +142,7 @@ fn numbers(results: &Results) -> String {
             measurement.cryptography_us,
             side.processor_us.host_proxy,
             side.processor_us.generator,
+            measurement.stolen * 100.0,
         );
     }
     text.push_str("</table>\n");

@@ -68,6 +68,12 @@ pub(super) struct Measurement {
     /// How many pairs of RSA_4096 keys were made while latencies were measured, if they were to be.
     #[serde(default)]
     pub(super) key_pairs: Option<u64>,
+    /// The part of the processors' time that the hypervisor gave to other machines meanwhile, of 1.
+    #[serde(default)]
+    pub(super) stolen: f64,
+    /// Rounds that were measured once more because too much of it was.
+    #[serde(default)]
+    pub(super) repeated: u32,
     pub(super) claviger: Side,
     /// The bare server behind the same relay.
     pub(super) bare: Side,

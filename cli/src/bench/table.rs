@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::result::{Measurement, Results};
+use super::round::MOST_STOLEN;
 use crate::screen::Style;
 
 /// The targets: mebibytes of memory, of the image, and milliseconds of the start.
@@ -89,6 +90,7 @@ pub(super) fn show(results: &Results, style: &Style) -> String {
             );
         }
     }
+    text.push_str(&stolen(results, style));
     let machine = &results.machine;
     let _ = writeln!(
         text,
@@ -112,6 +114,29 @@ fn held(what: &str, value: f64, target: f64, unit: &str, style: &Style) -> Strin
         false => style.bad(&text),
     };
     format!("{what}: {text} (target: below {target:.0})\n")
+}
+
+/// What other machines on the same processors had of them.
+fn stolen(results: &Results, style: &Style) -> String {
+    let measurements = &results.measurements;
+    let most = measurements
+        .iter()
+        .map(|one| one.stolen)
+        .fold(0.0, f64::max);
+    let repeated: u32 = measurements.iter().map(|one| one.repeated).sum();
+    let limit = MOST_STOLEN * 100.0;
+    let mut text = format!(
+        "The hypervisor gave {:.1} % of the processors' time to others at most; {repeated} rounds \
+         with more than {limit:.0} % were repeated\n",
+        most * 100.0
+    );
+    let disturbed = measurements.iter().filter(|one| one.stolen > MOST_STOLEN);
+    for measurement in disturbed {
+        let (name, percent) = (name(measurement), measurement.stolen * 100.0);
+        let warning = format!("{name}: {percent:.1} % were taken away: its latencies say little");
+        let _ = writeln!(text, "{}", style.bad(&warning));
+    }
+    text
 }
 
 const LEGEND: &str = "\

@@ -92,9 +92,71 @@ pub(super) fn load() -> f64 {
     first.and_then(|load| load.parse().ok()).unwrap_or_default()
 }
 
+/// What became of the time of all processors, in the kernel's ticks: since it started, or over a
+/// while.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ticks {
+    all: u64,
+    /// Those in which a processor had work, and the hypervisor ran another machine on it ("steal").
+    stolen: u64,
+}
+
+impl Ticks {
+    /// Since the kernel started. No stolen ones where it does not tell.
+    pub(super) fn now() -> Self {
+        Self::of(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    /// The first line has a sum for each use of a processor: user, nice, system, idle, iowait, irq,
+    /// softirq, steal; guests' time, which follows, is in the first two (proc_stat(5)).
+    fn of(stat: &str) -> Self {
+        let line = stat.lines().find_map(|line| line.strip_prefix("cpu "));
+        let counts = line.unwrap_or_default().split_whitespace();
+        let counts: Vec<u64> = counts
+            .map_while(|count| count.parse().ok())
+            .take(8)
+            .collect();
+        Self {
+            all: counts.iter().sum(),
+            stolen: counts.get(7).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Those since then.
+    pub(super) const fn since(self, then: Self) -> Self {
+        Self {
+            all: self.all.saturating_sub(then.all),
+            stolen: self.stolen.saturating_sub(then.stolen),
+        }
+    }
+
+    pub(super) const fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.stolen += other.stolen;
+    }
+
+    /// The part that was stolen, of 1.
+    pub(super) fn stolen(self) -> f64 {
+        self.stolen as f64 / self.all.max(1) as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stolen_time_is_told_from_the_rest() {
+        let then = Ticks::of("cpu  100 0 50 800 10 5 5 30 7 7\ncpu0 1 1 1 1 1 1 1 1 1 1\n");
+        assert_eq!((then.all, then.stolen), (1000, 30));
+        let now = Ticks::of("cpu  160 0 50 810 10 5 5 60 7 7\n");
+        assert!((now.since(then).stolen() - 0.3).abs() < 1e-9);
+        // Kernels that do not tell.
+        for stat in ["", "cpu  1 2 3\n", "cpu  a b\n"] {
+            assert!(Ticks::of(stat).stolen().abs() < 1e-9, "{stat}");
+        }
+        assert!(Ticks::now().all > 0);
+    }
 
     #[test]
     fn this_process_uses_time_and_memory() {
