@@ -112,3 +112,42 @@ impl Sum {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(answered: u64, stolen: u64) -> Round {
+        let mut round = Round::new().unwrap();
+        for sum in [&mut round.claviger, &mut round.bare] {
+            sum.full.answered = answered;
+            sum.full.elapsed = Duration::from_secs(1);
+            sum.enclave = Duration::from_micros(20 * answered);
+            sum.paced.latencies.record(1_000_000).unwrap();
+            sum.rates = 100.0;
+        }
+        (round.computing, round.computed) = (Duration::from_micros(4), 2);
+        round.ticks = Ticks::new(800, stolen);
+        round
+    }
+
+    #[test]
+    fn a_round_is_disturbed_by_more_than_a_fiftieth() {
+        assert!(!round(1, 16).is_disturbed());
+        assert!(round(1, 17).is_disturbed());
+        assert!(!Round::new().unwrap().is_disturbed());
+    }
+
+    #[test]
+    fn rounds_add_up() {
+        let mut whole = round(100, 10);
+        whole.add(round(300, 30)).unwrap();
+        let side = whole.claviger.side(2);
+        assert_eq!((side.requests, side.latency.requests), (400, 2));
+        assert!((side.requests_per_second - 200.0).abs() < 1e-9);
+        assert!((side.processor_us.enclave - 20.0).abs() < 1e-9);
+        assert!((side.latency.requests_per_second - 100.0).abs() < 1e-9);
+        assert!((whole.cryptography_us() - 2.0).abs() < 1e-9);
+        assert!((whole.ticks.stolen() - 0.025).abs() < 1e-9);
+    }
+}

@@ -126,8 +126,8 @@ fn stolen(results: &Results, style: &Style) -> String {
     let repeated: u32 = measurements.iter().map(|one| one.repeated).sum();
     let limit = MOST_STOLEN * 100.0;
     let mut text = format!(
-        "The hypervisor gave {:.1} % of the processors' time to others at most; {repeated} rounds \
-         with more than {limit:.0} % were repeated\n",
+        "The hypervisor gave at most {:.1} % of the processors' time to others; rounds repeated \
+         because of more than {limit:.0} %: {repeated}\n",
         most * 100.0
     );
     let disturbed = measurements.iter().filter(|one| one.stolen > MOST_STOLEN);

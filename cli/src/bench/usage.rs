@@ -102,6 +102,11 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
+    #[cfg(test)]
+    pub(super) const fn new(all: u64, stolen: u64) -> Self {
+        Self { all, stolen }
+    }
+
     /// Since the kernel started. No stolen ones where it does not tell.
     pub(super) fn now() -> Self {
         Self::of(&fs::read_to_string("/proc/stat").unwrap_or_default())
