@@ -65,23 +65,14 @@ impl Plan {
         while counted < self.rounds {
             let round = self.round(rate, servers, requests, floor, progress)?;
             rate = round.claviger.full.throughput();
+            // Those of a round that does not count, too: they are no matter of time.
+            self.tell_errors(&round, progress);
             if round.is_disturbed() && repeated < self.rounds {
                 repeated += 1;
                 progress.again(STEPS);
             } else {
                 counted += 1;
                 whole.add(round)?;
-            }
-        }
-        for (sum, name) in [
-            (&whole.claviger, "Claviger"),
-            (&whole.bare, "the bare server"),
-        ] {
-            if let Some(failure) = sum.full.failure.as_ref().or(sum.paced.failure.as_ref()) {
-                let scenario = self.scenario.name();
-                let failed = sum.full.failed + sum.paced.failed;
-                progress.clear();
-                eprintln!("{scenario}: {failed} errors of {name}, the first: {failure}");
             }
         }
         let cryptography_us = whole.cryptography_us();
@@ -154,6 +145,20 @@ impl Plan {
         (round.computing, round.computed) = floor.measure(self.scenario, time)?;
         round.ticks = Ticks::now().since(before);
         Ok(round)
+    }
+
+    fn tell_errors(&self, round: &Round, progress: &Progress) {
+        for (sum, name) in [
+            (&round.claviger, "Claviger"),
+            (&round.bare, "the bare server"),
+        ] {
+            if let Some(failure) = sum.full.failure.as_ref().or(sum.paced.failure.as_ref()) {
+                let scenario = self.scenario.name();
+                let failed = sum.full.failed + sum.paced.failed;
+                progress.clear();
+                eprintln!("{scenario}: {failed} errors of {name}, the first: {failure}");
+            }
+        }
     }
 
     fn title(&self, what: &str) -> String {

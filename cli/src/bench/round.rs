@@ -127,7 +127,7 @@ mod tests {
             sum.rates = 100.0;
         }
         (round.computing, round.computed) = (Duration::from_micros(4), 2);
-        round.ticks = Ticks::new(800, stolen);
+        round.ticks = Ticks::of(&format!("cpu  0 0 0 {} 0 0 0 {stolen}", 800 - stolen));
         round
     }
 

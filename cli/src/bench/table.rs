@@ -133,7 +133,7 @@ fn stolen(results: &Results, style: &Style) -> String {
     let disturbed = measurements.iter().filter(|one| one.stolen > MOST_STOLEN);
     for measurement in disturbed {
         let (name, percent) = (name(measurement), measurement.stolen * 100.0);
-        let warning = format!("{name}: {percent:.1} % were taken away: its latencies say little");
+        let warning = format!("{name}: {percent:.1} % were taken away: its numbers say little");
         let _ = writeln!(text, "{}", style.bad(&warning));
     }
     text

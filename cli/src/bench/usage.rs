@@ -102,11 +102,6 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    #[cfg(test)]
-    pub(super) const fn new(all: u64, stolen: u64) -> Self {
-        Self { all, stolen }
-    }
-
     /// Since the kernel started. No stolen ones where it does not tell.
     pub(super) fn now() -> Self {
         Self::of(&fs::read_to_string("/proc/stat").unwrap_or_default())
@@ -114,7 +109,7 @@ impl Ticks {
 
     /// The first line has a sum for each use of a processor: user, nice, system, idle, iowait, irq,
     /// softirq, steal; guests' time, which follows, is in the first two (proc_stat(5)).
-    fn of(stat: &str) -> Self {
+    pub(super) fn of(stat: &str) -> Self {
         let line = stat.lines().find_map(|line| line.strip_prefix("cpu "));
         let counts = line.unwrap_or_default().split_whitespace();
         let counts: Vec<u64> = counts
