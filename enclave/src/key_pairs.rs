@@ -154,7 +154,7 @@ struct Stock {
     shelves: BTreeMap<KeyPairSpec, Shelf>,
     /// How many calls wait for a pair that is being made.
     waited_for: usize,
-    /// When the last of them had it.
+    /// When the last of them had it, or began to ask for it.
     waited_until: Option<Instant>,
     over: bool,
 }
@@ -202,6 +202,8 @@ impl Stock {
         let pair = shelf.ready.pop();
         if pair.is_none() {
             shelf.wanted = (2 * shelf.wanted).clamp(1, self.most);
+            // The caller is going to have one made.
+            self.waited_until = Some(now);
         }
         pair
     }
@@ -408,17 +410,21 @@ mod tests {
     #[test]
     fn nothing_is_made_ahead_while_calls_wait_for_theirs() {
         let test = ahead(3);
+        assert!(test.ahead.ready(SMALL).is_none());
+        assert!(
+            test.begun.recv_timeout(PAUSE / 10).is_err(),
+            "before the call has begun to make its own"
+        );
         let mut since = Instant::now();
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| test.ahead.generate(SMALL));
-            assert_eq!(test.begun.recv().unwrap(), SMALL);
-            assert!(test.ahead.ready(LARGE).is_none());
+            let waiting = scope.spawn(|| test.ahead.generate(LARGE));
+            assert_eq!(test.begun.recv().unwrap(), LARGE);
             assert!(test.begun.recv_timeout(PAUSE / 10).is_err(), "both at once");
             since = Instant::now();
             test.go_on.send(1).unwrap();
             assert!(waiting.join().unwrap().is_ok());
         });
-        assert_eq!(test.begun.recv().unwrap(), LARGE);
+        assert_eq!(test.begun.recv().unwrap(), SMALL);
         assert!(since.elapsed() >= PAUSE);
         test.go_on.send(2).unwrap();
     }
