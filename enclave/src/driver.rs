@@ -28,12 +28,9 @@ use crate::config::Limits;
 use crate::counters::Counters;
 use crate::http::WholeBody;
 use crate::places::Places;
+use crate::priority;
 use crate::random::Random;
 use crate::writer::{Current, Waiting};
-
-/// The priority of a thread that makes a key pair while its call waits: it leaves the processors to
-/// those who answer others, as long as they need them, and then has them to itself.
-const SLOW_PRIORITY: i32 = 10;
 
 /// A whole request, as it arrived.
 pub(crate) struct Received {
@@ -261,9 +258,8 @@ impl Driver {
         let this = Arc::clone(&self);
         let (made, stepped) = oneshot::channel();
         let step = move || {
-            // On Linux each thread has a priority of its own. It can't be raised again, so the thread
-            // ends with the call.
-            let _ = rustix::process::nice(SLOW_PRIORITY);
+            // It can't be raised again, so the thread ends with the call.
+            priority::low();
             let step = this.stepper.step_slowly(&this.state(), &received);
             drop(place);
             // Nobody waits any more only when the process ends.
@@ -561,7 +557,7 @@ mod tests {
             let response = driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await;
             assert_eq!(response.status, StatusCode::OK);
             // 19 is the last.
-            assert_eq!(priorities.recv().unwrap(), (own + SLOW_PRIORITY).min(19));
+            assert_eq!(priorities.recv().unwrap(), (own + 10).min(19));
         }
         assert_eq!(rustix::process::getpriority_process(None).unwrap(), own);
     }

@@ -1,16 +1,21 @@
-//! RSA key pairs made ahead, in idle time.
+//! RSA key pairs, made in idle time, and some of them ahead.
 //!
-//! An RSA key pair takes from a tenth of a second to some seconds to make. So one thread, of the
-//! lowest priority, makes a few of those sizes that calls ask for before they do, and a call that
-//! finds one ready is answered at once. Nothing is made of a size that nobody has asked for. Each
-//! time none is ready the stock of that size may grow to twice what it was, up to the limit in the
-//! settings; and what nobody has asked for in an hour is thrown away.
+//! An RSA key pair takes from a tenth of a second to some seconds to make. So one thread makes a few
+//! of those sizes that calls ask for before they do, and a call that finds one ready is answered at
+//! once. Nothing is made of a size that nobody has asked for. Each time none is ready the stock of
+//! that size may grow to twice what it was, up to the limit in the settings; and what nobody has
+//! asked for in an hour is thrown away.
+//!
+//! Both what is made ahead and what a call waits for is made by threads that work only while nobody
+//! else wants their processor. Where processors are so busy that this takes too long, the thread
+//! that waits makes a pair itself, and the other one's goes into the stock.
 //!
 //! What is kept here is as secret as any key: it leaves only by being given out, once, and is wiped
 //! when it is dropped. It ends with the engine that it was made for.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{self, SendError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,9 +23,11 @@ use std::time::{Duration, Instant};
 use kms::KmsError;
 use kms::key_pair::{KeyPair, KeyPairSource};
 use kms::protocol::spec::KeyPairSpec;
+use tokio::sync::Semaphore;
 
 use crate::config::Limits;
 use crate::counters::{Counters, add};
+use crate::priority;
 
 /// How long key pairs are kept that nobody asks for.
 const KEPT: Duration = Duration::from_secs(60 * 60);
@@ -29,8 +36,8 @@ const KEPT: Duration = Duration::from_secs(60 * 60);
 /// same time would take two processors from those who answer calls.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The lowest priority that there is: such a thread works when hardly any other wants to.
-const IDLE_PRIORITY: i32 = 19;
+/// How long a call waits for a pair that is made in idle time.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A source of key pairs that has some made ahead.
 pub(crate) struct KeyPairsAhead<S>(Arc<Shared<S>>);
@@ -41,6 +48,9 @@ struct Shared<S> {
     stock: Mutex<Stock>,
     /// The stock has changed so that there may be something to do.
     changed: Condvar,
+    /// As many pairs as are made in idle time for calls. Where processors are busy, that may go on
+    /// long after the call has been answered.
+    in_idle_time: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
@@ -51,6 +61,7 @@ impl<S: KeyPairSource + 'static> KeyPairsAhead<S> {
             source,
             stock: Mutex::new(Stock::new(limits.key_pairs_ahead)),
             changed: Condvar::new(),
+            in_idle_time: Arc::new(Semaphore::new(limits.key_generation_threads.max(1))),
             counters,
         });
         if limits.key_pairs_ahead > 0 {
@@ -64,15 +75,19 @@ impl<S: KeyPairSource + 'static> KeyPairsAhead<S> {
     }
 }
 
-impl<S: KeyPairSource> KeyPairSource for KeyPairsAhead<S> {
+impl<S: KeyPairSource + 'static> KeyPairSource for KeyPairsAhead<S> {
     fn generate(&self, spec: KeyPairSpec) -> Result<KeyPair, KmsError> {
         // Others take no time.
         let is_rsa = matches!(
             spec,
             KeyPairSpec::Rsa2048 | KeyPairSpec::Rsa3072 | KeyPairSpec::Rsa4096
         );
-        let _at_work = is_rsa.then(|| AtWork::begin(&self.0));
-        self.0.source.generate(spec)
+        if !is_rsa {
+            return self.0.source.generate(spec);
+        }
+        let _at_work = AtWork::begin(&self.0);
+        let made = self.0.make_in_idle_time(spec);
+        made.unwrap_or_else(|| self.0.source.generate(spec))
     }
 
     fn ready(&self, spec: KeyPairSpec) -> Option<KeyPair> {
@@ -121,10 +136,28 @@ impl<S> Shared<S> {
     }
 }
 
-impl<S: KeyPairSource> Shared<S> {
+impl<S: KeyPairSource + 'static> Shared<S> {
+    /// One that a thread makes which works only while nobody else wants its processor; none if that
+    /// takes too long, or has taken too long for calls before that have been answered since.
+    fn make_in_idle_time(self: &Arc<Self>, spec: KeyPairSpec) -> Option<Result<KeyPair, KmsError>> {
+        let place = Arc::clone(&self.in_idle_time).try_acquire_owned().ok()?;
+        let this = Arc::clone(self);
+        let (made, waited_for) = mpsc::channel();
+        let make = move || {
+            priority::only_when_idle();
+            let pair = this.source.generate(spec);
+            drop(place);
+            if let Err(SendError(Ok(pair))) = made.send(pair) {
+                this.stock().put(spec, pair);
+            }
+        };
+        let thread = thread::Builder::new().name("key-pair-idle".to_owned());
+        thread.spawn(make).ok()?;
+        waited_for.recv_timeout(PATIENCE).ok()
+    }
+
     fn make_ahead(&self) {
-        // On Linux each thread has a priority of its own.
-        let _ = rustix::process::nice(IDLE_PRIORITY);
+        priority::only_when_idle();
         let mut stock = self.stock();
         while !stock.over {
             let now = Instant::now();
@@ -250,6 +283,9 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadSchedulePolicy, thread_schedule_policy,
+    };
     use zeroize::Zeroizing;
 
     use super::*;
@@ -444,6 +480,73 @@ mod tests {
         }
         assert!(left.stock().shelves.is_empty());
         assert!(test.begun.try_recv().is_err(), "made another one");
+    }
+
+    /// A source that, where a thread works in idle time only, is told when that comes; elsewhere it
+    /// has no need to wait.
+    struct Busy(Mutex<Receiver<u8>>);
+
+    impl KeyPairSource for Busy {
+        fn generate(&self, _: KeyPairSpec) -> Result<KeyPair, KmsError> {
+            let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+            if thread_schedule_policy().unwrap() == idle {
+                let number = self.0.lock().unwrap().recv();
+                number
+                    .map(pair)
+                    .map_err(|_| KmsError::KmsInternal("".into()))
+            } else {
+                Ok(pair(0))
+            }
+        }
+    }
+
+    fn number(made: Result<KeyPair, KmsError>) -> u8 {
+        made.ok().unwrap().private_pkcs8[0]
+    }
+
+    #[test]
+    fn calls_have_theirs_made_in_idle_time_unless_there_is_none() {
+        let (idle, told) = channel();
+        let limits = Limits {
+            key_generation_threads: 1,
+            key_pairs_ahead: 1,
+            ..Limits::default()
+        };
+        let source = Busy(Mutex::new(told));
+        let ahead = KeyPairsAhead::new(source, &limits, Arc::new(Counters::default()));
+        idle.send(1).unwrap();
+        assert_eq!(number(ahead.generate(LARGE)), 1);
+
+        assert!(ahead.ready(LARGE).is_none());
+        let began = Instant::now();
+        assert_eq!(number(ahead.generate(LARGE)), 0, "by the thread that waits");
+        assert!(began.elapsed() >= PATIENCE);
+        let began = Instant::now();
+        assert_eq!(number(ahead.generate(LARGE)), 0);
+        assert!(began.elapsed() < PATIENCE, "there is no idle time");
+
+        idle.send(2).unwrap();
+        let left = loop {
+            match ahead.ready(LARGE) {
+                Some(pair) => break pair,
+                None => thread::yield_now(),
+            }
+        };
+        assert_eq!(number(Ok(left)), 2, "that which nobody waited for any more");
+    }
+
+    #[test]
+    fn what_is_made_ahead_is_made_in_idle_time() {
+        let (idle, told) = channel();
+        let source = Busy(Mutex::new(told));
+        let counters = Arc::new(Counters::default());
+        let ahead = KeyPairsAhead::new(source, &Limits::default(), counters);
+        idle.send(1).unwrap();
+        assert!(ahead.ready(SMALL).is_none());
+        while ahead.0.stock().shelves[&SMALL].ready.is_empty() {
+            thread::yield_now();
+        }
+        assert_eq!(number(ahead.ready(SMALL).ok_or(KmsError::Throttling)), 1);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!   (`tls`), within limits;
 //! - `driver` gives each call to the engine in `kms`, on the task it arrived on, on a thread for
 //!   slow ones, or through the `writer`, which makes changes durable before it lets answers go;
-//!   `key_pairs` makes RSA key pairs ahead;
+//!   `key_pairs` makes RSA key pairs in idle time (`priority`), some of them ahead;
 //! - `store` and `audit` talk to the host, which keeps sealed records and audit events;
 //! - `nsm`, `random` and `clock` are where attestation, randomness and time come from; `reseeding`
 //!   makes the second from the first, and `time_check` holds the last against it;
@@ -42,6 +42,7 @@ mod nsm;
 mod opening;
 mod operators;
 mod places;
+mod priority;
 mod program;
 mod random;
 mod reading;
@@ -79,6 +80,7 @@ pub use crate::log::log_to_stderr;
 pub use crate::operators::{
     CONFIRM_PATH, HANDOVER_MESSAGE_PATH, HANDOVER_PATH, NEW_SHARES_PATH, RESHARE_PATH,
 };
+pub use crate::priority::only_when_idle;
 pub use crate::program::main;
 pub use crate::tls::{AWS_REGIONS, TlsError};
 

@@ -14,9 +14,6 @@ use crate::client::Endpoint;
 /// The key pairs that are made.
 pub(super) const SPEC: KeyPairSpec = KeyPairSpec::Rsa4096;
 
-/// The priority of the enclave's threads that make a pair while its call waits.
-const PRIORITY: i32 = 10;
-
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeyPairs {
@@ -58,7 +55,7 @@ pub(super) fn during<T>(
     })
 }
 
-/// Does the work while a thread makes the same pairs, of the same priority as the enclave's: what
+/// Does the work while a thread makes the same pairs, in idle time as the enclave's do: what
 /// latencies are beside that much work, whoever answers.
 ///
 /// # Errors
@@ -67,8 +64,7 @@ pub(super) fn beside_as_much<T>(work: impl FnOnce() -> Result<T, Failure>) -> Re
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let making = scope.spawn(|| {
-            // On Linux each thread has a priority of its own.
-            rustix::process::nice(PRIORITY).map_err(|error| error.to_string())?;
+            enclave::only_when_idle();
             while !done.load(Ordering::Relaxed) {
                 generate(SPEC).map_err(|error| error.to_string())?;
             }
