@@ -51,17 +51,29 @@ struct Shared<S> {
     /// As many pairs as are made in idle time for calls. Where processors are busy, that may go on
     /// long after the call has been answered.
     in_idle_time: Arc<Semaphore>,
+    /// How long a call waits for one of these.
+    patience: Duration,
     counters: Arc<Counters>,
 }
 
 impl<S: KeyPairSource + 'static> KeyPairsAhead<S> {
     /// One that makes them from another source.
     pub(crate) fn new(source: S, limits: &Limits, counters: Arc<Counters>) -> Self {
+        Self::with_patience(source, limits, counters, PATIENCE)
+    }
+
+    fn with_patience(
+        source: S,
+        limits: &Limits,
+        counters: Arc<Counters>,
+        patience: Duration,
+    ) -> Self {
         let shared = Arc::new(Shared {
             source,
             stock: Mutex::new(Stock::new(limits.key_pairs_ahead)),
             changed: Condvar::new(),
             in_idle_time: Arc::new(Semaphore::new(limits.key_generation_threads.max(1))),
+            patience,
             counters,
         });
         if limits.key_pairs_ahead > 0 {
@@ -153,7 +165,7 @@ impl<S: KeyPairSource + 'static> Shared<S> {
         };
         let thread = thread::Builder::new().name("key-pair-idle".to_owned());
         thread.spawn(make).ok()?;
-        waited_for.recv_timeout(PATIENCE).ok()
+        waited_for.recv_timeout(self.patience).ok()
     }
 
     fn make_ahead(&self) {
@@ -504,47 +516,56 @@ mod tests {
         made.ok().unwrap().private_pkcs8[0]
     }
 
-    #[test]
-    fn calls_have_theirs_made_in_idle_time_unless_there_is_none() {
+    fn busy(patience: Duration) -> (KeyPairsAhead<Busy>, Sender<u8>) {
         let (idle, told) = channel();
         let limits = Limits {
             key_generation_threads: 1,
             key_pairs_ahead: 1,
             ..Limits::default()
         };
-        let source = Busy(Mutex::new(told));
-        let ahead = KeyPairsAhead::new(source, &limits, Arc::new(Counters::default()));
-        idle.send(1).unwrap();
-        assert_eq!(number(ahead.generate(LARGE)), 1);
+        let (source, counters) = (Busy(Mutex::new(told)), Arc::new(Counters::default()));
+        let ahead = KeyPairsAhead::with_patience(source, &limits, counters, patience);
+        (ahead, idle)
+    }
 
+    #[test]
+    fn what_a_call_waits_for_is_made_in_idle_time() {
+        let (ahead, idle) = busy(Duration::from_secs(600));
+        for made in 1..=2 {
+            idle.send(made).unwrap();
+            assert_eq!(number(ahead.generate(LARGE)), made);
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_idle_time_a_call_makes_its_own() {
+        let patience = Duration::from_millis(100);
+        let (ahead, idle) = busy(patience);
         assert!(ahead.ready(LARGE).is_none());
         let began = Instant::now();
-        assert_eq!(number(ahead.generate(LARGE)), 0, "by the thread that waits");
-        assert!(began.elapsed() >= PATIENCE);
-        let began = Instant::now();
         assert_eq!(number(ahead.generate(LARGE)), 0);
-        assert!(began.elapsed() < PATIENCE, "there is no idle time");
+        assert!(began.elapsed() >= patience);
+        assert_eq!(ahead.0.in_idle_time.available_permits(), 0);
+        assert_eq!(number(ahead.generate(LARGE)), 0, "without another thread");
 
-        idle.send(2).unwrap();
+        idle.send(1).unwrap();
         let left = loop {
             match ahead.ready(LARGE) {
                 Some(pair) => break pair,
-                None => thread::yield_now(),
+                None => thread::sleep(Duration::from_millis(1)),
             }
         };
-        assert_eq!(number(Ok(left)), 2, "that which nobody waited for any more");
+        assert_eq!(number(Ok(left)), 1, "that which nobody waited for any more");
+        assert_eq!(ahead.0.in_idle_time.available_permits(), 1);
     }
 
     #[test]
     fn what_is_made_ahead_is_made_in_idle_time() {
-        let (idle, told) = channel();
-        let source = Busy(Mutex::new(told));
-        let counters = Arc::new(Counters::default());
-        let ahead = KeyPairsAhead::new(source, &Limits::default(), counters);
+        let (ahead, idle) = busy(PATIENCE);
         idle.send(1).unwrap();
         assert!(ahead.ready(SMALL).is_none());
         while ahead.0.stock().shelves[&SMALL].ready.is_empty() {
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
         assert_eq!(number(ahead.ready(SMALL).ok_or(KmsError::Throttling)), 1);
     }
