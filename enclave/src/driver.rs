@@ -557,7 +557,8 @@ mod tests {
             let response = driver.answer(rsa_key_pair(), &mut HeaderMap::new()).await;
             assert_eq!(response.status, StatusCode::OK);
             // 19 is the last.
-            assert_eq!(priorities.recv().unwrap(), (own + 10).min(19));
+            let low = (own + priority::LOW).min(19);
+            assert_eq!(priorities.recv().unwrap(), low);
         }
         assert_eq!(rustix::process::getpriority_process(None).unwrap(), own);
     }

@@ -9,7 +9,7 @@ use thread_priority::{
 
 /// That of a thread which somebody waits for: all others come first, but it gets some part of
 /// processors that are busy.
-const LOW: i32 = 10;
+pub(crate) const LOW: i32 = 10;
 
 /// The lowest that there is.
 const LOWEST: i32 = 19;
@@ -23,9 +23,9 @@ pub(crate) fn low() {
 /// Lets the calling thread work only while nobody else wants its processor, for good: where
 /// processors stay busy, it gets next to nothing.
 ///
-/// The policy `SCHED_IDLE` (sched(7)), not a low priority: a thread that wakes up takes the
-/// processor from it at once. Behind a thread of however low a priority it waits for up to a tick
-/// of 4 ms where the kernel protects the slice that such a thread has been given (Linux since 6.6).
+/// The policy `SCHED_IDLE` (sched(7)), not a low priority: who wakes up beside such a thread hardly
+/// waits. Behind one of however low a priority it was seen to wait for up to a tick, 4 ms (Linux
+/// 6.18; docs/performance.md).
 pub fn only_when_idle() {
     #[cfg(target_os = "linux")]
     {
