@@ -52,6 +52,10 @@ pub struct EngineConfig {
     pub usage_tracked_since: Timestamp,
     /// Whether each principal may call as often as AWS lets an account by default, and no more.
     pub aws_request_quotas: bool,
+    /// Called on a call's thread before that computes for 0.1 ms or more in one piece: verifies an
+    /// attestation document it does not know, uses an asymmetric key or makes one, of whatever kind
+    /// but P-256 and Ed25519. So the edge can have another thread look for new calls meanwhile.
+    pub before_long_work: fn(),
 }
 
 impl Default for EngineConfig {
@@ -60,6 +64,7 @@ impl Default for EngineConfig {
             max_aliases_per_key: 50,
             usage_tracked_since: Timestamp::default(),
             aws_request_quotas: false,
+            before_long_work: || {},
         }
     }
 }

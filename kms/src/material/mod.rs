@@ -238,6 +238,12 @@ enum Opened {
 }
 
 impl PrivateKey {
+    /// Whether to use it takes 0.1 ms or more, up to 2 ms (RSA_4096).
+    pub(crate) fn takes_long(&self) -> bool {
+        let quick = [KeySpec::EccNistP256, KeySpec::EccNistEdwards25519];
+        !quick.contains(&self.spec)
+    }
+
     /// The key of a KMS key for key agreement.
     ///
     /// # Errors

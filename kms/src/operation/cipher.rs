@@ -11,6 +11,8 @@ use crate::permit::{Action, Permit, action};
 use crate::protocol::EncryptionContext;
 use crate::protocol::spec::EncryptionAlgorithm;
 
+use super::Context;
+
 /// Actions that let a caller encrypt under a key.
 pub(super) trait Encrypting: Action {}
 
@@ -104,6 +106,7 @@ pub(super) fn encrypt(
 /// InvalidCiphertextException, without a word on the reason, for whatever does not open;
 /// ValidationException for an encryption context that RSA can't have bound to.
 pub(super) fn decrypt(
+    context: &Context<'_>,
     permit: &Permit<impl Decrypting>,
     algorithm: EncryptionAlgorithm,
     blob: &[u8],
@@ -111,7 +114,8 @@ pub(super) fn decrypt(
 ) -> Result<Decrypted, KmsError> {
     if let Some(hash) = oaep_hash(algorithm) {
         require_no_context(encryption_context)?;
-        let plaintext = rsa_key(permit.key())?.decrypt(hash, blob);
+        let key = context.private_key(permit.key())?.decryption()?;
+        let plaintext = key.decrypt(hash, blob);
         return Ok(Decrypted {
             plaintext: plaintext.ok_or(KmsError::InvalidCiphertext)?,
             material: None,

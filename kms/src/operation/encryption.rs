@@ -71,7 +71,13 @@ pub(super) fn decrypt(
     let Some(blob) = source.blob() else {
         return Err(KmsError::DryRunOperation);
     };
-    let decrypted = cipher::decrypt(&permit, algorithm, blob, &request.encryption_context)?;
+    let decrypted = cipher::decrypt(
+        context,
+        &permit,
+        algorithm,
+        blob,
+        &request.encryption_context,
+    )?;
     stop_if_dry_run(request.dry_run)?;
 
     record_material(context, "keyMaterialId", decrypted.material.as_ref());
@@ -125,7 +131,7 @@ pub(super) fn re_encrypt(
         return Err(KmsError::DryRunOperation);
     };
     let source_context = &request.source_encryption_context;
-    let decrypted = cipher::decrypt(&from, source_algorithm, blob, source_context)?;
+    let decrypted = cipher::decrypt(context, &from, source_algorithm, blob, source_context)?;
     let plaintext = &decrypted.plaintext;
     let destination_context = &request.destination_encryption_context;
     cipher::require_encryptable(&to, destination_algorithm, plaintext, destination_context)?;

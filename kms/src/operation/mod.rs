@@ -43,8 +43,10 @@ use crate::authentication::Caller;
 use crate::call::Call;
 use crate::engine::EngineConfig;
 use crate::error::KmsError;
+use crate::key::Key;
 use crate::key_pair::{self, KeyPair, KeyPairSource, PreparedKeyPair};
 use crate::last_usage::UsedKeys;
+use crate::material::PrivateKey;
 use crate::name::AccountId;
 use crate::permit::{Action, Asking, Conditions, Permit, Resource, Shown, authorize};
 use crate::protocol::spec::KeyPairSpec;
@@ -75,11 +77,28 @@ impl Context<'_> {
     /// A new key pair; none if it takes long to make one, none is ready, and this is no place for
     /// that.
     fn key_pair(&self, spec: KeyPairSpec) -> Result<Option<KeyPair>, KmsError> {
-        if self.may_take_long || !key_pair::is_slow(spec) {
-            self.key_pairs.generate(spec).map(Some)
-        } else {
-            Ok(self.key_pairs.ready(spec))
+        if !self.may_take_long && key_pair::is_slow(spec) {
+            return Ok(self.key_pairs.ready(spec));
         }
+        let quick = [KeyPairSpec::EccNistP256, KeyPairSpec::EccNistEdwards25519];
+        if !quick.contains(&spec) {
+            self.before_long_work();
+        }
+        self.key_pairs.generate(spec).map(Some)
+    }
+
+    /// The private key of a KMS key, about to be used.
+    fn private_key<'k>(&self, key: &'k Key) -> Result<&'k PrivateKey, KmsError> {
+        let private = key.current_material()?.private()?;
+        if private.takes_long() {
+            self.before_long_work();
+        }
+        Ok(private)
+    }
+
+    /// Tells the edge that the call's thread is about to compute for some time.
+    fn before_long_work(&self) {
+        (self.config.before_long_work)();
     }
 }
 

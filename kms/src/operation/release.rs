@@ -60,12 +60,7 @@ impl Release {
             ));
         };
         context.event.claimed_recipient();
-        let document = context
-            .verifier
-            .verify(&document, context.now)
-            .map_err(|error| {
-                KmsError::validation(format!("The attestation document is not valid: {error}"))
-            })?;
+        let document = Self::verify(context, &document)?;
         let key = document.recipient_key().cloned().map_err(|error| {
             KmsError::validation(format!(
                 "The attestation document has no usable public key: {error}"
@@ -73,6 +68,17 @@ impl Release {
         })?;
         context.event.recipient(&document);
         Ok(Self::Sealed(Attested { document, key }))
+    }
+
+    fn verify(context: &Context<'_>, document: &[u8]) -> Result<VerifiedDocument, KmsError> {
+        let (verifier, now) = (context.verifier, context.now);
+        if let Some(verified) = verifier.recall(document, now) {
+            return Ok(verified);
+        }
+        context.before_long_work();
+        verifier.verify(document, now).map_err(|error| {
+            KmsError::validation(format!("The attestation document is not valid: {error}"))
+        })
     }
 
     /// The verified document, for the conditions of policies.

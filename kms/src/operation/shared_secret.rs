@@ -29,7 +29,7 @@ pub(super) fn derive_shared_secret(
     )?;
     let key = permit.key();
     usage::require_agreement(OperationName::DeriveSharedSecret, algorithm, key)?;
-    let private = key.current_material()?.private()?.agreement()?;
+    let private = context.private_key(key)?.agreement()?;
     // AWS has no words for a public key that is none, or is on another curve.
     let peer = private.peer(&request.public_key);
     let peer = peer.ok_or_else(|| KmsError::validation(""))?;
@@ -64,7 +64,7 @@ pub(super) fn encapsulate(
     usage::require_encapsulation(OperationName::Encapsulate, algorithm, permit.key())?;
     stop_if_dry_run(request.dry_run)?;
 
-    let encapsulated = decapsulation_key(&permit)?.encapsulate()?;
+    let encapsulated = decapsulation_key(context, &permit)?.encapsulate()?;
     Ok(Outcome::read(&response::Encapsulate {
         key_id: permit.key().arn(),
         shared_secret: &encapsulated.secret,
@@ -90,7 +90,8 @@ pub(super) fn decapsulate(
         &conditions,
     )?;
     usage::require_encapsulation(OperationName::Decapsulate, algorithm, permit.key())?;
-    let secret = decapsulation_key(&permit)?.decapsulate(&request.shared_secret_ciphertext_blob);
+    let key = decapsulation_key(context, &permit)?;
+    let secret = key.decapsulate(&request.shared_secret_ciphertext_blob);
     let secret = secret.ok_or(KmsError::InvalidCiphertext)?;
     stop_if_dry_run(request.dry_run)?;
 
@@ -107,7 +108,9 @@ trait Encapsulating: Action {}
 impl Encapsulating for action::Decapsulate {}
 impl Encapsulating for action::Encapsulate {}
 
-fn decapsulation_key(permit: &Permit<impl Encapsulating>) -> Result<&DecapsulationKey, KmsError> {
-    let material = permit.key().current_material()?;
-    Ok(material.private()?.decapsulation()?)
+fn decapsulation_key<'p>(
+    context: &Context<'_>,
+    permit: &'p Permit<impl Encapsulating>,
+) -> Result<&'p DecapsulationKey, KmsError> {
+    Ok(context.private_key(permit.key())?.decapsulation()?)
 }

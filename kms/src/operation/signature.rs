@@ -27,7 +27,7 @@ pub(super) fn sign(
     let message = message(permit.key(), algorithm, message_type, &request.message)?;
     stop_if_dry_run(request.dry_run)?;
 
-    let signature = signing_key(&permit)?.sign(algorithm, message, context.random)?;
+    let signature = signing_key(context, &permit)?.sign(algorithm, message, context.random)?;
     Ok(Outcome::read(&response::Sign {
         key_id: permit.key().arn(),
         signature: &signature,
@@ -53,7 +53,7 @@ pub(super) fn verify(
     let message = message(permit.key(), algorithm, message_type, &request.message)?;
     stop_if_dry_run(request.dry_run)?;
 
-    if !signing_key(&permit)?.verify(algorithm, message, &request.signature)? {
+    if !signing_key(context, &permit)?.verify(algorithm, message, &request.signature)? {
         return Err(KmsError::KmsInvalidSignature);
     }
     Ok(Outcome::read(&response::Verify {
@@ -68,9 +68,11 @@ trait Signing: Action {}
 impl Signing for action::Sign {}
 impl Signing for action::Verify {}
 
-fn signing_key(permit: &Permit<impl Signing>) -> Result<&SigningKey, KmsError> {
-    let material = permit.key().current_material()?;
-    Ok(material.private()?.signing()?)
+fn signing_key<'p>(
+    context: &Context<'_>,
+    permit: &'p Permit<impl Signing>,
+) -> Result<&'p SigningKey, KmsError> {
+    Ok(context.private_key(permit.key())?.signing()?)
 }
 
 /// The message, if the algorithm takes one of this kind and length.

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use attestation::nsm::{AttestationRequest, Identity, Nsm, SimulatedCa, SimulatedNsm, forge};
-use attestation::{RecipientPrivateKey, Timestamp};
+use attestation::{RecipientPrivateKey, Timestamp, TrustRoot};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, START, Server, TestRandom, base64, blob, key_arn};
@@ -57,8 +57,13 @@ pub(crate) fn document_and_pcr0() -> (Vec<u8>, String) {
     (document, pcr0)
 }
 
+/// The root that the documents of these tests lead to.
+pub(crate) fn root() -> TrustRoot {
+    CA.root()
+}
+
 pub(crate) fn server() -> Server {
-    Server::trusting(vec![CA.root()])
+    Server::trusting(vec![root()])
 }
 
 /// The names of an answer's members, sorted.

@@ -24,6 +24,7 @@ mod import;
 mod key_specs;
 mod keys;
 mod last_usage;
+mod long_work;
 mod macs;
 mod multi_region;
 mod policies;
