@@ -42,6 +42,7 @@ mod nsm;
 mod opening;
 mod operators;
 mod places;
+mod polling;
 mod priority;
 mod program;
 mod random;

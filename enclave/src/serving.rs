@@ -27,6 +27,7 @@ use crate::life::{Enclave, Provisioned};
 use crate::log::Notice;
 use crate::opening::Opened;
 use crate::operators::{Holders, Operators, Successor};
+use crate::polling;
 use crate::sealed_keys::open_keys;
 use crate::store::Store;
 use crate::time_check;
@@ -112,6 +113,7 @@ impl Serving {
         let key_pairs = KeyPairsAhead::new(AwsLcKeyPairs, &limits, Arc::clone(&counters));
         let mut engine_config = EngineConfig::default();
         engine_config.usage_tracked_since = clock.now();
+        engine_config.before_long_work = polling::leave_to_another_thread;
         engine_config.aws_request_quotas = limits.request_quotas == RequestQuotas::Aws;
         let holders = operators.as_ref().map(|operators| operators.holders());
         let stepper = Arc::new(Stepper {

@@ -12,6 +12,8 @@ use std::thread::available_parallelism;
 
 use tokio::sync::Semaphore;
 
+use crate::polling;
+
 /// Turns, of which each that is taken keeps a thread busy.
 pub(super) struct Turns(Semaphore);
 
@@ -28,6 +30,7 @@ impl Turns {
         loop {
             // Nobody closes it.
             let turn = self.0.acquire().await;
+            polling::leave_to_another_thread();
             let step = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
             drop(turn);
             if let Poll::Ready(done) = step {
