@@ -14,7 +14,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::ready;
-use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,12 +43,12 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// would never pass the link, and everything after it would wait for ever.
 const MAX_LINE_BYTES: usize = 512 * 1024;
 
-/// Most messages that the host has not acknowledged. Few, so that under load many events gather
-/// into one: the host syncs its disk once for each message.
-const WINDOW: usize = 2;
+/// Most messages that the host has not acknowledged: three times what gathers while it waits until it
+/// syncs its disk, which it does every 25 ms.
+const WINDOW: usize = 16;
 
-/// How long events gather before they are sent. Each message costs both sides a few system calls and
-/// the host a sync of its disk, whatever is in it.
+/// How long events gather before they are sent. Each message costs both sides a few system calls,
+/// whatever is in it.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// How often the host gets the metrics.
@@ -112,7 +111,7 @@ struct Gathering {
     capacity: usize,
     lines: Mutex<VecDeque<Lines>>,
     /// Room that lines had which the host has by now, so that none has to be made for the next.
-    room: Mutex<Lines>,
+    room: Mutex<Vec<Lines>>,
 }
 
 /// What became of an event.
@@ -127,7 +126,7 @@ impl Gathering {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room(&self) -> MutexGuard<'_, Lines> {
+    fn room(&self) -> MutexGuard<'_, Vec<Lines>> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -146,7 +145,7 @@ impl Gathering {
                 last.push(line);
             }
             _ => {
-                let mut lines = take(&mut *self.room());
+                let mut lines = self.room().pop().unwrap_or_default();
                 lines.push(line);
                 batches.push_back(lines);
             }
@@ -409,7 +408,10 @@ impl AuditDelivery {
         };
         if let HostEvent::Audit { mut lines } = batch.message.body {
             lines.clear();
-            *self.gathering.room() = lines;
+            let mut room = self.gathering.room();
+            if room.len() < WINDOW {
+                room.push(lines);
+            }
         }
         batch.lines
     }
