@@ -186,8 +186,12 @@ pub(crate) struct AuditDelivery {
     ca_pem: Option<String>,
     clock: Clock,
     random: Random,
+    /// In the order of their numbers.
     unacknowledged: VecDeque<Batch>,
+    /// The number of the last message.
     next: u64,
+    /// The number of the last message when the host was last behind.
+    behind_with: u64,
     /// How many lost events the trail says are lost.
     lost_told: u64,
 }
@@ -224,6 +228,7 @@ pub(crate) fn channel(
         random,
         unacknowledged: VecDeque::new(),
         next: 0,
+        behind_with: 0,
         lost_told: 0,
     };
     let queue = AuditQueue {
@@ -395,7 +400,9 @@ impl AuditDelivery {
             // Metrics or a published file: that it is answered at all shows that the host is there.
             (None, _) => {}
         }
-        if self.unacknowledged.is_empty()
+        // Under load there is always something on its way, however quick the host is.
+        let first = self.unacknowledged.front();
+        if first.is_none_or(|batch| batch.message.number > self.behind_with)
             && self.counters.audit_behind.swap(false, Ordering::Relaxed)
         {
             Notice::AuditBack.log();
@@ -416,7 +423,8 @@ impl AuditDelivery {
         batch.lines
     }
 
-    fn behind(&self, kind: &'static str) {
+    fn behind(&mut self, kind: &'static str) {
+        self.behind_with = self.next;
         if !self.counters.audit_behind.swap(true, Ordering::Relaxed) {
             Notice::AuditAway { kind }.log();
         }
@@ -438,7 +446,10 @@ async fn send(writer: &mut Writer, message: &Numbered<HostEvent>) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use kms::key_pair::AwsLcKeyPairs;
+
     use super::*;
+    use crate::testing::stepper;
 
     fn gathering(capacity: usize) -> Gathering {
         Gathering {
@@ -476,6 +487,31 @@ mod tests {
         });
         let expected = [2, BATCH_EVENTS, BATCH_EVENTS, 1];
         assert_eq!(lengths.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_host_is_behind_until_it_has_what_was_sent_by_then() {
+        let (_, mut delivery) = stepper(Arc::new(AwsLcKeyPairs), Clock::default());
+        let send = |delivery: &mut AuditDelivery| {
+            let lines = ["{}".to_owned()].into_iter().collect();
+            let message = delivery.numbered(HostEvent::Audit { lines });
+            delivery
+                .unacknowledged
+                .push_back(Batch { message, lines: 1 });
+        };
+        let reply = |delivery: &mut AuditDelivery, number, body| {
+            delivery.replied(Numbered { number, body });
+            delivery.counters.audit_behind.load(Ordering::Relaxed)
+        };
+        send(&mut delivery);
+        send(&mut delivery);
+        let what = "no space".to_owned();
+        assert!(reply(&mut delivery, 1, EventReply::Delayed { what }));
+        send(&mut delivery);
+        assert!(reply(&mut delivery, 1, EventReply::Done));
+        // The third is still on its way.
+        assert!(!reply(&mut delivery, 2, EventReply::Done));
+        assert_eq!(delivery.unacknowledged.len(), 1);
     }
 
     #[test]
