@@ -53,8 +53,9 @@ pub struct EngineConfig {
     /// Whether each principal may call as often as AWS lets an account by default, and no more.
     pub aws_request_quotas: bool,
     /// Called on a call's thread before that computes for 0.1 ms or more in one piece: verifies an
-    /// attestation document it does not know, uses an asymmetric key or makes one, of whatever kind
-    /// but P-256 and Ed25519. So the edge can have another thread look for new calls meanwhile.
+    /// attestation document that it does not know; signs, verifies, decrypts or agrees with an
+    /// asymmetric key, or makes one, of whatever kind but P-256 and Ed25519. So the edge can have
+    /// another thread look for new calls meanwhile.
     pub before_long_work: fn(),
 }
 

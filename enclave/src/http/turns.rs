@@ -30,6 +30,7 @@ impl Turns {
         loop {
             // Nobody closes it.
             let turn = self.0.acquire().await;
+            // Half of the threads are left for calls, so one of them has to know of these.
             polling::leave_to_another_thread();
             let step = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
             drop(turn);

@@ -18,9 +18,9 @@ const WAITING: usize = 64;
 /// Messages written and synced together end at about this size.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
-/// The least time from one sync to the next. Whatever is in it, a sync takes 0.1 ms of a processor,
-/// and of a virtual machine's more where its disk is emulated: with one for each message, every
-/// 5 ms, that was a tenth of the answers under load (docs/performance.md). No call waits for it.
+/// The least time from one sync to the next. Whatever is in it, a sync takes some 0.1 ms of a
+/// processor, and of a virtual machine's more where its disk is emulated: with one for each message,
+/// every 5 ms, up to a fifth of the answers under load (docs/performance.md). No call waits for it.
 const SYNC_PERIOD: Duration = Duration::from_millis(25);
 
 /// Time between attempts to write what could not be written.
