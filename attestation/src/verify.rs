@@ -109,7 +109,8 @@ impl Verifier {
         self.verify_with(self.backend.crypto(), document, now)
     }
 
-    /// The same in next to no time, if this very document was verified before and is still good.
+    /// What [`verify`](Self::verify) gives, in next to no time: if this very document was verified
+    /// before and is still good.
     pub fn recall(&self, document: &[u8], now: Timestamp) -> Option<VerifiedDocument> {
         let good = self.documents.get(document)?;
         good.validity.contains(now).then_some(good.document)

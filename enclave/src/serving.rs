@@ -14,7 +14,8 @@ use tokio::time::timeout;
 
 use crate::Task;
 use crate::audit;
-use crate::config::{RequestQuotas, RootKeyConfig};
+use crate::clock::Clock;
+use crate::config::{Limits, RequestQuotas, RootKeyConfig};
 use crate::counters::Counters;
 use crate::driver::{Driver, Stepper};
 use crate::error::EnclaveError;
@@ -111,13 +112,9 @@ impl Serving {
             RootKeyConfig::DevFile(_) => None,
         };
         let key_pairs = KeyPairsAhead::new(AwsLcKeyPairs, &limits, Arc::clone(&counters));
-        let mut engine_config = EngineConfig::default();
-        engine_config.usage_tracked_since = clock.now();
-        engine_config.before_long_work = polling::leave_to_another_thread;
-        engine_config.aws_request_quotas = limits.request_quotas == RequestQuotas::Aws;
         let holders = operators.as_ref().map(|operators| operators.holders());
         let stepper = Arc::new(Stepper {
-            engine: Engine::new(engine_config, verifier, Arc::new(key_pairs)),
+            engine: Engine::new(engine_config(&limits, clock), verifier, Arc::new(key_pairs)),
             current: Current::new(opened.state),
             clock,
             random: random.clone(),
@@ -270,11 +267,36 @@ impl Serving {
     }
 }
 
+/// What the engine is told.
+fn engine_config(limits: &Limits, clock: Clock) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.usage_tracked_since = clock.now();
+    config.before_long_work = polling::leave_to_another_thread;
+    config.aws_request_quotas = limits.request_quotas == RequestQuotas::Aws;
+    config
+}
+
 /// Waits a while until the host has all audit events.
 async fn deliver(audit: &mut Task<()>, counters: &Counters, time: Duration) {
     let _ = timeout(time, &mut audit.0).await;
     let events = counters.audit_waiting();
     if events > 0 {
         Notice::AuditLost { events }.log();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_engine_tells_before_it_computes_for_long() {
+        let config = engine_config(&Limits::default(), Clock::default());
+        let before = Handle::current().metrics().num_alive_tasks();
+        (config.before_long_work)();
+        let for_others = Handle::current().metrics().num_alive_tasks() - before;
+        assert_eq!(for_others, 2);
     }
 }

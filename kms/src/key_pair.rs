@@ -125,6 +125,14 @@ pub(crate) fn unsupported(member: &str, spec: impl fmt::Display) -> KmsError {
     )
 }
 
+/// Whether making such a pair takes less than 0.1 ms.
+pub(crate) fn is_quick(spec: KeyPairSpec) -> bool {
+    matches!(
+        spec,
+        KeyPairSpec::EccNistP256 | KeyPairSpec::EccNistEdwards25519
+    )
+}
+
 /// Whether making such a pair takes so long (80 ms and more on average) that it must not hold up
 /// other calls.
 pub fn is_slow(spec: KeyPairSpec) -> bool {

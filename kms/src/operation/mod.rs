@@ -80,8 +80,7 @@ impl Context<'_> {
         if !self.may_take_long && key_pair::is_slow(spec) {
             return Ok(self.key_pairs.ready(spec));
         }
-        let quick = [KeyPairSpec::EccNistP256, KeyPairSpec::EccNistEdwards25519];
-        if !quick.contains(&spec) {
+        if !key_pair::is_quick(spec) {
             self.before_long_work();
         }
         self.key_pairs.generate(spec).map(Some)
@@ -90,7 +89,7 @@ impl Context<'_> {
     /// The private key of a KMS key, about to be used.
     fn private_key<'k>(&self, key: &'k Key) -> Result<&'k PrivateKey, KmsError> {
         let private = key.current_material()?.private()?;
-        if private.takes_long() {
+        if !private.is_quick() {
             self.before_long_work();
         }
         Ok(private)

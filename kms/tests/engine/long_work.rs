@@ -57,7 +57,7 @@ fn a_document_takes_long_until_it_is_known() {
 }
 
 #[test]
-fn so_does_the_use_of_most_asymmetric_keys() {
+fn the_use_of_most_asymmetric_keys_takes_long() {
     let mut server = server();
     for (spec, algorithm, times) in [
         ("RSA_2048", "RSASSA_PSS_SHA_256", 1),
@@ -81,7 +81,7 @@ fn so_does_the_use_of_most_asymmetric_keys() {
 }
 
 #[test]
-fn so_does_decryption_with_rsa_and_so_do_shared_secrets() {
+fn decryption_with_rsa_and_shared_secrets_take_long() {
     let mut server = server();
     let key = server.create_key_of("RSA_2048", "ENCRYPT_DECRYPT");
     let mut request = json!({
