@@ -7,15 +7,17 @@
 //! asked for in an hour is thrown away.
 //!
 //! Both what is made ahead and what a call waits for is made by threads that work only while nobody
-//! else wants their processor. Where processors are so busy that this takes too long, the thread
-//! that waits makes a pair itself, and the other one's goes into the stock.
+//! else wants their processor. A call that wants what is just being made ahead waits for that. Where
+//! processors are so busy that this takes too long, the thread that waits makes a pair itself, and
+//! the other one's goes into the stock.
 //!
 //! What is kept here is as secret as any key: it leaves only by being given out, once, and is wiped
 //! when it is dropped. It ends with the engine that it was made for.
 
-use std::collections::BTreeMap;
+mod stock;
+
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{self, SendError};
+use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ use tokio::sync::Semaphore;
 use crate::config::Limits;
 use crate::counters::{Counters, add};
 use crate::priority;
+
+use stock::{Caller, Made, Stock};
 
 /// How long key pairs are kept that nobody asks for.
 const KEPT: Duration = Duration::from_secs(60 * 60);
@@ -151,21 +155,27 @@ impl<S> Shared<S> {
 impl<S: KeyPairSource + 'static> Shared<S> {
     /// One that a thread makes which works only while nobody else wants its processor; none if that
     /// takes too long, or has taken too long for calls before that have been answered since.
-    fn make_in_idle_time(self: &Arc<Self>, spec: KeyPairSpec) -> Option<Result<KeyPair, KmsError>> {
+    fn make_in_idle_time(self: &Arc<Self>, spec: KeyPairSpec) -> Option<Made> {
+        let (caller, made) = mpsc::channel();
+        let claimed = self.stock().claim(spec, caller);
+        if let Err(caller) = claimed {
+            self.spawn_in_idle_time(spec, caller)?;
+        }
+        made.recv_timeout(self.patience).ok()
+    }
+
+    fn spawn_in_idle_time(self: &Arc<Self>, spec: KeyPairSpec, caller: Caller) -> Option<()> {
         let place = Arc::clone(&self.in_idle_time).try_acquire_owned().ok()?;
         let this = Arc::clone(self);
-        let (made, waited_for) = mpsc::channel();
         let make = move || {
             priority::only_when_idle();
-            let pair = this.source.generate(spec);
+            let made = this.source.generate(spec);
             drop(place);
-            if let Err(SendError(Ok(pair))) = made.send(pair) {
-                this.stock().put(spec, pair);
-            }
+            this.stock().hand_over(spec, made, Some(caller));
         };
         let thread = thread::Builder::new().name("key-pair-idle".to_owned());
         thread.spawn(make).ok()?;
-        waited_for.recv_timeout(self.patience).ok()
+        Some(())
     }
 
     fn make_ahead(&self) {
@@ -176,117 +186,21 @@ impl<S: KeyPairSource + 'static> Shared<S> {
             stock.clear_out(now);
             let pause = stock.pause(now);
             if let (Some(spec), Duration::ZERO) = (stock.lacks(), pause) {
+                stock.making = Some((spec, None));
                 drop(stock);
                 let made = self.source.generate(spec);
                 stock = self.stock();
-                match made {
-                    Ok(pair) => stock.put(spec, pair),
-                    Err(_) => stock.give_up(spec),
+                if made.is_err() {
+                    stock.give_up(spec);
                 }
+                let caller = stock.making.take().and_then(|(_, caller)| caller);
+                stock.hand_over(spec, made, caller);
             } else {
                 let time = if pause.is_zero() { KEPT } else { pause };
                 let waited = self.changed.wait_timeout(stock, time);
                 stock = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
-    }
-}
-
-/// What is ready, and how much of it there should be.
-struct Stock {
-    /// Of each spec, at most.
-    most: usize,
-    shelves: BTreeMap<KeyPairSpec, Shelf>,
-    /// How many calls wait for a pair that is being made.
-    waited_for: usize,
-    /// When the last of them had it, or began to ask for it.
-    waited_until: Option<Instant>,
-    over: bool,
-}
-
-/// Key pairs of one spec.
-struct Shelf {
-    ready: Vec<KeyPair>,
-    /// How many there should be.
-    wanted: usize,
-    /// When somebody asked for one last.
-    asked: Instant,
-}
-
-impl Stock {
-    const fn new(most: usize) -> Self {
-        Self {
-            most,
-            shelves: BTreeMap::new(),
-            waited_for: 0,
-            waited_until: None,
-            over: false,
-        }
-    }
-
-    /// How long nothing is to be made ahead.
-    fn pause(&self, now: Instant) -> Duration {
-        let since = |until| now.saturating_duration_since(until);
-        match self.waited_for {
-            0 => PAUSE.saturating_sub(self.waited_until.map_or(PAUSE, since)),
-            _ => KEPT,
-        }
-    }
-
-    /// One for a caller, if there is one; else there will be more from now on.
-    fn take(&mut self, spec: KeyPairSpec, now: Instant) -> Option<KeyPair> {
-        if self.most == 0 || self.over {
-            return None;
-        }
-        let shelf = self.shelves.entry(spec).or_insert_with(|| Shelf {
-            ready: Vec::new(),
-            wanted: 0,
-            asked: now,
-        });
-        shelf.asked = now;
-        let pair = shelf.ready.pop();
-        if pair.is_none() {
-            shelf.wanted = (2 * shelf.wanted).clamp(1, self.most);
-            // The caller is going to have one made.
-            self.waited_until = Some(now);
-        }
-        pair
-    }
-
-    /// What to make next: that of which there is least.
-    fn lacks(&self) -> Option<KeyPairSpec> {
-        let lacking = self
-            .shelves
-            .iter()
-            .filter(|(_, shelf)| shelf.ready.len() < shelf.wanted);
-        let least = lacking.min_by_key(|(_, shelf)| shelf.ready.len());
-        least.map(|(spec, _)| *spec)
-    }
-
-    /// Takes in one that was made, if it is still wanted.
-    fn put(&mut self, spec: KeyPairSpec, pair: KeyPair) {
-        if let Some(shelf) = self.shelves.get_mut(&spec)
-            && shelf.ready.len() < shelf.wanted
-        {
-            shelf.ready.push(pair);
-        }
-    }
-
-    /// Makes no more of a spec that can't be made, until somebody asks again.
-    fn give_up(&mut self, spec: KeyPairSpec) {
-        self.shelves.remove(&spec);
-    }
-
-    /// Throws away what nobody has asked for in a long time.
-    fn clear_out(&mut self, now: Instant) {
-        self.shelves
-            .retain(|_, shelf| now.saturating_duration_since(shelf.asked) < KEPT);
-    }
-
-    /// Throws away everything, for good.
-    fn end(&mut self) {
-        self.over = true;
-        self.shelves.clear();
     }
 }
 
@@ -303,86 +217,14 @@ mod tests {
     use super::*;
     use crate::counters::get;
 
-    const SMALL: KeyPairSpec = KeyPairSpec::Rsa2048;
-    const LARGE: KeyPairSpec = KeyPairSpec::Rsa4096;
+    pub(super) const SMALL: KeyPairSpec = KeyPairSpec::Rsa2048;
+    pub(super) const LARGE: KeyPairSpec = KeyPairSpec::Rsa4096;
 
     /// A "key pair" with a number.
-    fn pair(number: u8) -> KeyPair {
+    pub(super) fn pair(number: u8) -> KeyPair {
         KeyPair {
             private_pkcs8: Zeroizing::new(vec![number]),
             public_spki: vec![number],
-        }
-    }
-
-    /// Makes all that a stock lacks, and says how much of each spec that was.
-    fn fill(stock: &mut Stock) -> (usize, usize) {
-        let mut made = (0, 0);
-        while let Some(spec) = stock.lacks() {
-            match spec {
-                SMALL => made.0 += 1,
-                _ => made.1 += 1,
-            }
-            stock.put(spec, pair(0));
-        }
-        made
-    }
-
-    #[test]
-    fn what_is_asked_for_is_made_and_the_more_the_more_often_it_lacks() {
-        let now = Instant::now();
-        let mut stock = Stock::new(5);
-        assert_eq!(fill(&mut stock), (0, 0), "nobody has asked");
-        for (grown, expected) in [1, 2, 4, 5, 5].into_iter().enumerate() {
-            assert!(stock.take(SMALL, now).is_none(), "{grown}");
-            assert_eq!(fill(&mut stock), (expected, 0), "{grown}");
-            for _ in 0..expected {
-                assert!(stock.take(SMALL, now).is_some());
-            }
-        }
-        // As many again, and no more.
-        assert_eq!(fill(&mut stock), (5, 0));
-        assert!(stock.take(LARGE, now).is_none());
-        assert_eq!(fill(&mut stock), (0, 1));
-    }
-
-    #[test]
-    fn what_there_is_least_of_comes_first() {
-        let now = Instant::now();
-        let mut stock = Stock::new(2);
-        for _ in 0..2 {
-            assert!(stock.take(SMALL, now).is_none());
-        }
-        stock.put(SMALL, pair(1));
-        assert!(stock.take(LARGE, now).is_none());
-        assert_eq!(stock.lacks(), Some(LARGE));
-    }
-
-    #[test]
-    fn what_nobody_asks_for_is_thrown_away() {
-        let now = Instant::now();
-        let mut stock = Stock::new(4);
-        for spec in [SMALL, LARGE] {
-            assert!(stock.take(spec, now).is_none());
-        }
-        fill(&mut stock);
-        stock.clear_out(now + KEPT / 2);
-        assert!(stock.take(SMALL, now + KEPT / 2).is_some());
-        stock.clear_out(now + KEPT);
-        assert_eq!(fill(&mut stock), (1, 0), "only that which was asked for");
-        assert!(stock.take(LARGE, now + KEPT).is_none());
-    }
-
-    #[test]
-    fn nothing_is_kept_where_nothing_may_be_kept() {
-        let mut none = Stock::new(0);
-        let mut over = Stock::new(4);
-        over.take(SMALL, Instant::now());
-        over.end();
-        for stock in [&mut none, &mut over] {
-            stock.put(SMALL, pair(1));
-            assert!(stock.take(SMALL, Instant::now()).is_none());
-            assert_eq!(stock.lacks(), None);
-            assert!(stock.shelves.is_empty());
         }
     }
 
@@ -475,6 +317,56 @@ mod tests {
         assert_eq!(test.begun.recv().unwrap(), SMALL);
         assert!(since.elapsed() >= PAUSE);
         test.go_on.send(2).unwrap();
+    }
+
+    #[test]
+    fn a_call_waits_for_what_is_being_made_ahead_and_only_one_does() {
+        let test = ahead(3);
+        assert!(test.ahead.ready(SMALL).is_none());
+        assert_eq!(test.begun.recv().unwrap(), SMALL, "ahead");
+        let generate = |spec| number(test.ahead.generate(spec));
+        thread::scope(|scope| {
+            let first = scope.spawn(|| generate(SMALL));
+            while test.ahead.0.stock().waited_for == 0 {
+                thread::yield_now();
+            }
+            assert!(test.begun.recv_timeout(PAUSE / 10).is_err(), "both at once");
+            while !matches!(test.ahead.0.stock().making, Some((SMALL, Some(_)))) {
+                thread::yield_now();
+            }
+            let others = [SMALL, LARGE].map(|spec| {
+                let other = scope.spawn(move || generate(spec));
+                assert_eq!(test.begun.recv().unwrap(), spec, "its own");
+                other
+            });
+            for number in 1..=3 {
+                test.go_on.send(number).unwrap();
+            }
+            let [second, third] = others.map(|other| other.join().unwrap());
+            let given = HashSet::from([first.join().unwrap(), second, third]);
+            assert_eq!(given, HashSet::from([1, 2, 3]), "given out twice");
+        });
+        assert!(test.ahead.0.stock().shelves[&SMALL].ready.is_empty());
+    }
+
+    #[test]
+    fn what_a_call_no_longer_waits_for_goes_into_the_stock() {
+        let (ahead, idle) = busy(Duration::from_millis(100));
+        assert!(ahead.ready(LARGE).is_none());
+        while ahead.0.stock().making.is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(number(ahead.generate(LARGE)), 0, "its own");
+        assert_eq!(
+            ahead.0.in_idle_time.available_permits(),
+            1,
+            "no thread more"
+        );
+        idle.send(1).unwrap();
+        while ahead.0.stock().making.is_some() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(number(ahead.ready(LARGE).ok_or(KmsError::Throttling)), 1);
     }
 
     #[test]
