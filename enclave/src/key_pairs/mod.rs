@@ -251,6 +251,9 @@ mod tests {
         counters: Arc<Counters>,
     }
 
+    /// However busy the machine is, no call makes its own because an idle thread had no turn yet.
+    const LONG: Duration = Duration::from_secs(600);
+
     fn ahead(key_pairs_ahead: usize) -> Test {
         let (begin, begun) = channel();
         let (go_on, told) = channel();
@@ -264,7 +267,7 @@ mod tests {
         };
         let counters = Arc::new(Counters::default());
         Test {
-            ahead: KeyPairsAhead::new(source, &limits, Arc::clone(&counters)),
+            ahead: KeyPairsAhead::with_patience(source, &limits, Arc::clone(&counters), LONG),
             begun,
             go_on,
             counters,
@@ -422,7 +425,7 @@ mod tests {
 
     #[test]
     fn what_a_call_waits_for_is_made_in_idle_time() {
-        let (ahead, idle) = busy(Duration::from_secs(600));
+        let (ahead, idle) = busy(LONG);
         for made in 1..=2 {
             idle.send(made).unwrap();
             assert_eq!(number(ahead.generate(LARGE)), made);

@@ -10,6 +10,7 @@ use kms::protocol::spec::KeyPairSpec;
 
 use super::{KEPT, PAUSE};
 
+/// A pair that was made, or why there is none.
 pub(super) type Made = Result<KeyPair, KmsError>;
 
 /// Where a call waits for a pair.
